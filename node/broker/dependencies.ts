@@ -74,16 +74,8 @@ export interface SnapshotMaker {
 
 /** Told of what was done, for metrics. Never throws, never waits. */
 export interface BrokerObserver {
-  appended(batch: {
-    readonly bytes: number;
-    readonly messages: number;
-    readonly us: number;
-  }): void;
-  polled(records: {
-    readonly bytes: number;
-    readonly messages: number;
-    readonly us: number;
-  }): void;
+  appended(batch: { readonly bytes: number; readonly messages: number; readonly us: number }): void;
+  polled(records: { readonly bytes: number; readonly messages: number; readonly us: number }): void;
   /** A status code with which a request was refused. */
   refused(code: number): void;
 }
