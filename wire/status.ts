@@ -254,7 +254,7 @@ const CODES = {
 /** Names for what this server means by a code whose own name is wider. */
 const MEANINGS = {
   /** The log cannot grow: less than the reserve is free. Appends only; reads and deletes go on. */
-  diskFull: CODES.cannotAppendToFile,
+  diskFull: 10005,
 } as const;
 
 type StatusName = keyof typeof CODES | keyof typeof MEANINGS;
