@@ -17,7 +17,7 @@ describe('Replica, a group of one', () => {
     replica.propose('x', out);
     assert.equal(replica.head, 42);
     assert.equal(replica.commit, 41);
-    assert.deepEqual(out.commit, []);
+    assert.equal(out.commit.length, 0);
     replica.persisted(out.persist[0]!.ticket, out);
     assert.deepEqual(
       out.commit.map((prepare) => prepare.op),
