@@ -412,6 +412,24 @@ describe('slice', () => {
     );
   });
 
+  it('refuses a batch that holds more or fewer messages than it says', () => {
+    for (const lie of [0, 3, 5, 0xffff_ffff]) {
+      const bytes = encode(numbered(4));
+      new DataView(bytes.buffer).setUint32(48, lie, true);
+      for (const deltaFirst of [0, 2, 100]) {
+        const { sliced, status } = between(bytes, (at) =>
+          placed(kernel.slice({ at, bytes: bytes.length, deltaFirst, countMax: 100 }), at),
+        );
+        assert.equal(sliced, null);
+        assert.equal(status, 3);
+      }
+      assert.equal(
+        between(bytes, (at) => kernel.seal(at, bytes.length)),
+        false,
+      );
+    }
+  });
+
   it('asserts that delta and count are u32', () => {
     const at = slot + GUARD_BYTES;
     for (const wrong of [-1, 0.5, 2 ** 32, Number.NaN]) {
