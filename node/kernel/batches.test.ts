@@ -413,6 +413,13 @@ describe('slice', () => {
   });
 
   it('refuses a batch that holds more or fewer messages than it says', () => {
+    const short = encode(numbered(4));
+    new DataView(short.buffer).setUint32(48, 2, true);
+    const more = between(short, (at) =>
+      placed(kernel.slice({ at, bytes: short.length, deltaFirst: 0, countMax: 3 }), at),
+    );
+    assert.equal(more.sliced, null);
+    assert.equal(more.status, 3);
     for (const lie of [0, 3, 5, 0xffff_ffff]) {
       const bytes = encode(numbered(4));
       new DataView(bytes.buffer).setUint32(48, lie, true);
