@@ -49,9 +49,12 @@ export class Writer {
   }
 
   u64OrInfinity(value: number): void {
-    if (value !== Number.POSITIVE_INFINITY) return this.u64(value);
-    this.u32(0xffff_ffff);
-    this.u32(0xffff_ffff);
+    if (value === Number.POSITIVE_INFINITY) {
+      this.u32(0xffff_ffff);
+      this.u32(0xffff_ffff);
+    } else {
+      this.u64(value);
+    }
   }
 
   f32(value: number): void {

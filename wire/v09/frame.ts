@@ -238,7 +238,8 @@ export function encodeRequestHeader(
 
 /** A reply's header; like `RequestHeader` made once and filled anew. */
 export class ReplyHeader {
-  size = HEADER_BYTES;
+  /** Header and body. */
+  size = 256;
   view = 0;
   replica = 0;
   operation = 0;
