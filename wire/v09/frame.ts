@@ -82,7 +82,6 @@ export const EVICTION = {
 export type FrameFault =
   | 'truncated'
   | 'sizeOutOfBounds'
-  | 'sizeBeyondBytes'
   | 'unknownCommand'
   | 'wrongCommand'
   | 'unknownOperation'
@@ -165,10 +164,11 @@ export class RequestHeader {
 }
 
 /**
- * Reads the request that fills bytes [at, end) into `header`.
+ * Reads the request header in bytes [at, end) into `header`. Whether the body behind it is there
+ * is for whoever collects the frame.
  *
  * shape    all fields that can be echoed are filled even when a rule is broken, except when the
- *          answer is truncated, sizeOutOfBounds, sizeBeyondBytes, unknownCommand or wrongCommand
+ *          answer is truncated, sizeOutOfBounds, unknownCommand or wrongCommand
  * errors   the first broken rule
  * cost     no allocation
  */
@@ -185,7 +185,6 @@ export function decodeRequestHeader(
   if (command !== COMMAND_BYTE.request) return 'wrongCommand';
   header.size = frameBytes(view, at);
   if (header.size < HEADER_BYTES) return 'sizeOutOfBounds';
-  if (header.size > end - at) return 'sizeBeyondBytes';
   header.view = view.getUint32(at + VIEW, true);
   header.replica = view.getUint8(at + REPLICA);
   header.operation = view.getUint8(at + REQUEST_OPERATION);
@@ -293,7 +292,7 @@ export function encodeReplyHeader(view: DataView, at: number, header: Readonly<R
   view.setUint32(at + REPLY_STATUS, header.status, true);
 }
 
-/** Reads the reply that fills bytes [at, end) into `header`; the counterpart for clients. */
+/** Reads the reply header in bytes [at, end) into `header`; the counterpart for clients. */
 export function decodeReplyHeader(
   view: DataView,
   at: number,
@@ -305,7 +304,6 @@ export function decodeReplyHeader(
   if (frameCommand(view, at) !== COMMAND_BYTE.reply) return 'wrongCommand';
   header.size = frameBytes(view, at);
   if (header.size < HEADER_BYTES) return 'sizeOutOfBounds';
-  if (header.size > end - at) return 'sizeBeyondBytes';
   header.view = view.getUint32(at + VIEW, true);
   header.replica = view.getUint8(at + REPLICA);
   header.operation = view.getUint8(at + REPLY_OPERATION);

@@ -1,3 +1,4 @@
+// One file: the table of all commands is the point of it, one row beside the other.
 import assert from 'node:assert/strict';
 import type {
   AckLevel,
