@@ -297,7 +297,8 @@ export class Assignment implements AssignmentView {
   }
 
   #move(partitionId: number, source: Member, target: Member): void {
-    const at = source.partitions.indexOf(partitionId);
+    // Excess comes from the end of the list, so that is where it is found.
+    const at = source.partitions.lastIndexOf(partitionId);
     assert(at !== -1);
     source.partitions.splice(at, 1);
     target.partitions.push(partitionId);

@@ -1,12 +1,13 @@
 import type { Identifier } from '@iggy-ts/wire/commands/values';
 import { STATUS } from '@iggy-ts/wire/status';
+import { encodeUtf8 } from '@iggy-ts/wire/utf8';
 import type { Group, Stream, Tables, Topic, User } from './metadata-tables.ts';
 import type { Change, MetadataReply, Origin } from './outcome.ts';
 import { type PermissionName, permits } from './permissions.ts';
 
 /** User 0: passes every check of a metadata op, cannot be deleted. */
 export const ROOT_USER_ID = 0;
-export const NAME_BYTES_MAX = 255;
+const NAME_BYTES_MAX = 255;
 
 /** One op being applied: the tables it changes, and what it asks of other rooms. */
 export interface Execution {
@@ -114,7 +115,7 @@ export function reachUser(
 
 /** Length of a text in UTF-8. */
 export function utf8Bytes(text: string): number {
-  return new TextEncoder().encode(text).length;
+  return encodeUtf8(text).length;
 }
 
 /** Whether a text may name a stream, topic or group. */

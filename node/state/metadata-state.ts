@@ -17,6 +17,7 @@ import {
   type StreamView,
   Tables,
   type TokenView,
+  type Topic,
   type TopicView,
   type UserView,
 } from './metadata-tables.ts';
@@ -30,7 +31,8 @@ import {
 } from './outcome.ts';
 import { type PermissionName, permits } from './permissions.ts';
 
-export type { Change, Origin, Outcome } from './outcome.ts';
+export type { GroupView, TopicView } from './metadata-tables.ts';
+export type { Origin, Outcome } from './outcome.ts';
 
 /** Replies a session keeps for repeats of its requests. */
 export const REPLIES_KEPT_MAX = 16;
@@ -150,8 +152,13 @@ export class MetadataState {
   }
 
   /** Groups in which a partition waits to change hands. */
-  groupsPending(): Iterable<GroupView> {
-    return this.#tables.groupsPending;
+  groupsPending(): readonly GroupView[] {
+    return [...this.#tables.groupsPending];
+  }
+
+  /** The topic of a group; null when it is gone. */
+  topicOf(group: { readonly streamId: number; readonly topicId: number }): TopicView | null {
+    return this.#topic({ streamId: group.streamId, id: group.topicId });
   }
 
   /** Every partition with its topic. */
@@ -251,8 +258,8 @@ export class MetadataState {
     }
   }
 
-  #topic(of: { readonly streamId: number; readonly id: number }) {
-    return this.#tables.streams.get(of.streamId)?.topics.get(of.id);
+  #topic(of: { readonly streamId: number; readonly id: number }): Topic | null {
+    return this.#tables.streams.get(of.streamId)?.topics.get(of.id) ?? null;
   }
 
   /** What a request is answered without executing it; null when it is new. */

@@ -7,6 +7,7 @@ import {
   type Options,
 } from '@iggy-ts/wire/commands/values';
 import { STATUS } from '@iggy-ts/wire/status';
+import { decodeUtf8, encodeUtf8 } from '@iggy-ts/wire/utf8';
 import { parseBytesText, parseExpiryText, parseSizeText } from './option-text.ts';
 
 // The catalogue of topic options: one row per key. Everything else here walks the rows.
@@ -62,6 +63,11 @@ const within =
   (range: { readonly min: number; readonly max: number }) =>
   (value: Value): boolean =>
     Number(value) >= range.min && Number(value) <= range.max;
+
+const BOOL_WORDS: ReadonlyMap<string, boolean> = new Map([
+  ['true', true],
+  ['false', false],
+]);
 
 const ROWS: readonly Row[] = [
   {
@@ -153,7 +159,7 @@ const ROWS: readonly Row[] = [
     updatable: false,
     zeroIsDefault: false,
     description: 'Whether the files of segments get their full size at once.',
-    parse: (text) => (text === 'true' ? true : text === 'false' ? false : null),
+    parse: (text) => BOOL_WORDS.get(text.toLowerCase()) ?? null,
     allows: any,
   },
 ];
@@ -314,7 +320,7 @@ const U32 = 0x1_0000_0000;
 /** The value of an option; null when its kind or its form is not one the row takes. */
 function optionValue(row: Row, { kind, value }: Option): Value | null {
   if (kind === HEADER_KIND.string) {
-    const text = value.length <= TEXT_BYTES_MAX ? textOf(value) : null;
+    const text = value.length <= TEXT_BYTES_MAX ? decodeUtf8(value, 0, value.length) : null;
     return text === null ? null : row.parse(text);
   }
   if (row.name === 'compression' && kind === HEADER_KIND.uint8 && value.length === 1) {
@@ -342,20 +348,12 @@ function foreverOf(row: Row): number | null {
     : null;
 }
 
-function textOf(bytes: Uint8Array): string | null {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return null;
-  }
-}
-
 function optionOf(row: Row, value: Value): Option {
   return { key: row.key, kind: row.kind, value: bytesOf(row, value) };
 }
 
 function bytesOf(row: Row, value: Value): Uint8Array {
-  if (row.kind === HEADER_KIND.string) return new TextEncoder().encode(String(value));
+  if (row.kind === HEADER_KIND.string) return encodeUtf8(String(value));
   if (row.kind === HEADER_KIND.bool) return Uint8Array.of(value === true ? 1 : 0);
   const number = Number(value);
   const bytes = new Uint8Array(row.kind === HEADER_KIND.uint32 ? 4 : 8);
