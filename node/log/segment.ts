@@ -5,13 +5,13 @@ import { codeOf } from './file.ts';
 import {
   isOp,
   OP_BYTES,
+  OP_KIND,
   opBodyBytes,
   opCount,
   opKind,
   opOffsetFirst,
   opPosition,
   opTimestampUs,
-  OP_KIND,
 } from './op-header.ts';
 import type { OpenFiles } from './open-files.ts';
 import { BLOCK_BYTES, BLOCK_SLOTS, type Block, type OpsCache } from './ops-cache.ts';
@@ -29,9 +29,11 @@ export type SegmentState = 'planned' | 'live' | 'trimmed';
 export class Segment {
   readonly directory: string;
   readonly opFirst: number;
-  readonly offsetFirst: number;
+  offsetFirst: number;
   state: SegmentState;
   sealed: boolean;
+  /** Sealed and damaged, and the operator has accepted that. */
+  accepted: boolean;
   /** Ops written. */
   slotCount: number;
   /** Bytes written in `.log`. */
@@ -52,6 +54,7 @@ export class Segment {
     this.offsetFirst = options.offsetFirst;
     this.state = options.state;
     this.sealed = false;
+    this.accepted = false;
     this.slotCount = 0;
     this.bytes = 0;
     this.offsetEnd = options.offsetFirst;
@@ -65,6 +68,11 @@ export class Segment {
   get opsPath(): string {
     const extension = this.state === 'trimmed' ? 'trim' : 'ops';
     return `${this.directory}/${segmentName(this.opFirst)}.${extension}`;
+  }
+
+  /** An empty file whose presence says `accepted`. */
+  get acceptedPath(): string {
+    return `${this.directory}/${segmentName(this.opFirst)}.accepted`;
   }
 
   /** First op behind the last one written. */
