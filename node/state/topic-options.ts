@@ -289,13 +289,6 @@ export function mergeOptions(
   };
 }
 
-/** An option in its stored form, for callers that have values instead of a block (HTTP, 0.8). */
-export function topicOption(name: keyof TopicSettings, value: string | number | boolean): Option {
-  const row = ROWS.find((candidate) => candidate.name === name);
-  assert(row !== undefined);
-  return optionOf(row, value);
-}
-
 function parseOptions(options: Options, accepts: (row: Row) => boolean): Map<Row, Value> | number {
   const parsed = new Map<Row, Value>();
   for (const option of options) {
