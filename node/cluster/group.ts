@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { OperatingError, STATUS } from '@iggy-ts/wire/status';
+import type { Logger } from '../base/logger.ts';
 import { type Effects, type Prepare, Replica } from '../consensus/replica.ts';
 import type { GroupLog } from '../log/group-log.ts';
 import { OP_KIND, type OpFields, type OpKind } from '../log/op-header.ts';
@@ -36,6 +37,30 @@ export interface Entry {
   readonly body: Uint8Array | null;
   /** What the proposer handed over; null in a replay. */
   readonly context: unknown;
+}
+
+/** Where an op came from, as the state rooms want to know it. `client` is null for the server itself. */
+export interface Origin {
+  readonly op: number;
+  readonly timestampUs: number;
+  readonly client: string | null;
+  readonly session: number;
+  readonly request: number;
+  readonly checksumLow: number;
+  readonly checksumHigh: number;
+}
+
+export function originOf(entry: Entry): Origin {
+  const { op, timestampUs, client, session, request, checksumLow, checksumHigh } = entry;
+  return {
+    op,
+    timestampUs,
+    client: client === NO_CLIENT ? null : client,
+    session,
+    request,
+    checksumLow,
+    checksumHigh,
+  };
 }
 
 /** A replicated state machine: deterministic, no clock, no promise. */
@@ -81,12 +106,15 @@ interface Pending {
 export interface GroupOptions {
   readonly uuid: string;
   readonly nodeUuid: string;
+  /** Whether sealed segments go once snapshots cover them: for a group whose log is not read. */
+  readonly dropsCovered: boolean;
 }
 
 export interface GroupDependencies {
   readonly log: GroupLog;
   readonly machine: Machine;
   readonly wallUs: () => number;
+  readonly logger: Logger;
   /** A write that must not fail did: the process has to end. */
   readonly onFatal: (error: Error) => void;
 }
@@ -103,7 +131,9 @@ export class Group {
   readonly log: GroupLog;
   readonly #machine: Machine;
   readonly #replica: Replica;
+  readonly #dropsCovered: boolean;
   readonly #wallUs: () => number;
+  readonly #logger: Logger;
   readonly #onFatal: (error: Error) => void;
   readonly #effects: Effects = { persist: [], commit: [] };
   readonly #queue: Pending[] = [];
@@ -112,7 +142,8 @@ export class Group {
   #offsetNext: number;
   #timestampUs: number;
   #idle: (() => void)[] = [];
-  #snapshots: Promise<void> = Promise.resolve();
+  /** Changes of the files other than appends: one after another. Never rejects. */
+  #filing: Promise<void> = Promise.resolve();
   #opSnapshot = 0;
 
   private constructor(options: GroupOptions, dependencies: GroupDependencies) {
@@ -120,7 +151,9 @@ export class Group {
     this.uuid = options.uuid;
     this.log = log;
     this.#machine = dependencies.machine;
+    this.#dropsCovered = options.dropsCovered;
     this.#wallUs = dependencies.wallUs;
+    this.#logger = dependencies.logger;
     this.#onFatal = dependencies.onFatal;
     this.#replica = new Replica({
       members: [options.nodeUuid],
@@ -162,6 +195,11 @@ export class Group {
     return this.#replica.commit;
   }
 
+  /** Log time: what an op proposed now would be stamped with. Never goes back. */
+  get timestampUs(): number {
+    return Math.max(this.#timestampUs, this.#wallUs());
+  }
+
   /** Takes an op; the promise settles when it is applied, or was certainly not appended. */
   propose(proposal: Proposal): Promise<Applied> {
     return new Promise((resolve, reject) => {
@@ -174,35 +212,32 @@ export class Group {
     });
   }
 
+  /** Removes what lies below `offset`, after an op said so; settles when the files are gone. */
+  trimFiles(offset: number): Promise<void> {
+    return this.#file('a committed trim', () => this.log.applyTrim(offset));
+  }
+
   /** Lets what is under way finish, makes it durable whatever the policy, and closes the files. */
   async close(): Promise<void> {
-    this.#closed = true;
-    for (const pending of this.#queue.splice(0)) {
-      pending.reject(new OperatingError(STATUS.transientNotAccepted));
-    }
-    await this.#drained();
-    await this.#snapshots;
+    await this.retire();
     await this.log.sync();
     if (this.#replica.commit > this.#opSnapshot) {
-      await this.log.saveSnapshot(this.#replica.commit, this.#machine.snapshot());
+      this.#saveSnapshot(this.#replica.commit);
+      await this.#filing;
     }
     await this.log.close();
   }
 
-  /** Stops taking proposals and waits until no op is under way, without touching the files. */
+  /** Stops taking proposals and waits until nothing is under way; the files stay open. */
   async retire(): Promise<void> {
     this.#closed = true;
     for (const pending of this.#queue.splice(0)) {
       pending.reject(new OperatingError(STATUS.transientNotAccepted));
     }
-    await this.#drained();
-    await this.#snapshots;
-  }
-
-  async #drained(): Promise<void> {
     while (this.#replica.head > this.#replica.commit || this.#barrier) {
       await new Promise<void>((resolve) => this.#idle.push(resolve));
     }
+    await this.#filing;
   }
 
   #pump(): void {
@@ -218,7 +253,7 @@ export class Group {
 
   #start(pending: Pending): void {
     const { proposal } = pending;
-    this.#timestampUs = Math.max(this.#timestampUs, this.#wallUs());
+    this.#timestampUs = this.timestampUs;
     const prepare = this.#replica.propose(pending, this.#effects);
     const count = proposal.count ?? 0;
     proposal.stamp?.(this.#offsetNext, this.#timestampUs);
@@ -280,32 +315,37 @@ export class Group {
     const { log } = this;
     const purge = fields.kind === OP_KIND.purge;
     if (purge) this.#offsetNext = 0;
-    const files = purge ? log.applyPurge(fields.op) : log.applyRoll(fields.op);
-    files.then(
-      () => {
-        this.#barrier = false;
-        this.#saveSnapshot(fields.op);
-        done();
-        this.#pump();
-        this.#maybeIdle();
-      },
-      (cause: unknown) => {
-        this.#onFatal(new Error('log: the files of a committed roll or purge failed', { cause }));
-      },
-    );
+    void this.#file('a committed roll or purge', async () => {
+      if (purge) await log.applyPurge(fields.op);
+      else await log.applyRoll(fields.op);
+      this.#barrier = false;
+      this.#saveSnapshot(fields.op);
+      done();
+      this.#pump();
+      this.#maybeIdle();
+    });
   }
 
-  /** Snapshots are written one after another, behind the service; a failed one is only a longer replay. */
+  /** Written behind the service; a failed snapshot costs only a longer replay. */
   #saveSnapshot(op: number): void {
     const bytes = this.#machine.snapshot();
-    this.#snapshots = this.#snapshots.then(
-      () => this.log.saveSnapshot(op, bytes).then(
-        () => {
-          this.#opSnapshot = op;
-        },
-        () => undefined,
-      ),
-    );
+    void this.#file('covered segments', async () => {
+      try {
+        await this.log.saveSnapshot(op, bytes);
+        this.#opSnapshot = op;
+      } catch (error) {
+        this.#logger.warn('snapshot not written', { group: this.uuid, op, error });
+        return;
+      }
+      if (this.#dropsCovered) await this.log.dropBelowSnapshots();
+    });
+  }
+
+  #file(what: string, change: () => Promise<void>): Promise<void> {
+    this.#filing = this.#filing.then(change).catch((cause: unknown) => {
+      this.#onFatal(new Error(`log: the files of ${what} could not be changed`, { cause }));
+    });
+    return this.#filing;
   }
 
   #appendFailed(ticketFirst: number, error: OperatingError): void {

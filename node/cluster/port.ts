@@ -1,5 +1,5 @@
 import type { Consumer } from '@iggy-ts/wire/commands/values';
-import type { Records } from '../log/group-log.ts';
+import type { Records } from '../log/log-reader.ts';
 import type { MetadataOp } from '../state/metadata-op.ts';
 import type { MetadataState, Outcome } from '../state/metadata-state.ts';
 import type { PartitionState } from '../state/partition-state.ts';
@@ -8,7 +8,8 @@ import type { PartitionState } from '../state/partition-state.ts';
  * The groups of this node, as the broker sees them. Types only.
  *
  * errors   every promise rejects with OperatingError: 58 certainly not carried out, try again;
- *          10005 the disk is full; others are named where they occur
+ *          10005 the disk is full; 40 a later session of the client has written already
+ *          (eviction SessionTooLow); others are named where they occur
  */
 
 export type ConsumerKind = Consumer['kind'];
