@@ -4,7 +4,7 @@ import type { Tree, Violation } from './tidy.ts';
 // Prose that a machine can check: the file lists of the rooms' READMEs and the links of all pages.
 
 /** Every source folder has a README, directly or in a folder above it below the top. */
-const SOURCE = /^(?:wire|node|bench|e2e)\//u;
+const SOURCE = /^(?:wire|sdk|node|bench|e2e|scripts)\//u;
 const FILE_NAME = /^[\w.*/-]+\.(?:ts|json|py|rs|toml|txt)$/u;
 
 /**

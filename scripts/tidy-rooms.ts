@@ -91,9 +91,10 @@ export const ROOMS: readonly Room[] = [
     rooms: ['node/server.ts', 'node/config', 'node/observe', 'node/base'],
     modules: [ANY_NODE],
   },
-  { path: 'bench', rooms: ['wire'], modules: [ANY_NODE] },
+  { path: 'sdk', rooms: ['wire'], modules: [ANY_NODE, '@node-rs/xxhash'] },
+  { path: 'bench', rooms: ['sdk', 'wire'], modules: [ANY_NODE] },
   { path: 'bench/micro', rooms: ['node', 'wire', 'bench'], modules: [ANY_NODE] },
-  { path: 'e2e', rooms: ['wire'], modules: TEST_MODULES },
+  { path: 'e2e', rooms: ['sdk', 'wire'], modules: TEST_MODULES },
   { path: 'scripts', rooms: ['node/config'], modules: [ANY_NODE, 'assemblyscript*', 'mocha'] },
 ];
 

@@ -54,7 +54,7 @@ import { operationOf } from './requests.ts';
 export type ReplyFor<K extends CommandKind> = K extends keyof ReplyOf ? ReplyOf[K] : null;
 
 /** Polls have a head of their own and records behind it. */
-type BodyKind = Exclude<CommandKind, 'pollMessages' | 'pollMessagesOnPrimary'>;
+export type BodyKind = Exclude<CommandKind, 'pollMessages' | 'pollMessagesOnPrimary'>;
 
 interface Row<R> {
   readonly read: (reader: Reader) => R;
