@@ -89,6 +89,8 @@ export async function run(
   clearTimeout(limit);
   process.off('SIGINT', stop).off('SIGTERM', stop);
   endGroup();
-  if (late) console.log(`${command}: ended after ${options.minutesMax} minutes`);
-  return { code, tally };
+  if (!late) return { code, tally };
+  // The command itself may have succeeded, and left something behind that held its output.
+  console.log(`${command}: ended after ${options.minutesMax} minutes`);
+  return { code: 1, tally };
 }
