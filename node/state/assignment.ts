@@ -184,7 +184,9 @@ export class Assignment implements AssignmentView {
     moment: Moment,
   ): void {
     let moved = false;
-    for (const { partitionId, sinceOp } of revocations) {
+    // In one order, whatever order the proposer met them in.
+    const sorted = [...revocations].sort((left, right) => left.partitionId - right.partitionId);
+    for (const { partitionId, sinceOp } of sorted) {
       const revocation = this.#pending.get(partitionId);
       if (revocation?.sinceOp !== sinceOp) continue;
       this.#pending.delete(partitionId);
