@@ -110,7 +110,8 @@ export class Partition implements PartitionGroup {
       { log, machine, wallUs, logger, onFatal },
       log.snapshot,
     );
-    assert(state.nextOffset === log.nextOffset, 'state and log agree on the next offset');
+    // Less after an accepted loss: what the replay could not read does not count.
+    assert(state.nextOffset <= log.nextOffset, 'the state knows no more than the log');
     const partition = new Partition(options, dependencies, group);
     machine.serve({
       offsetChanged: (kind, id) => partition.#cursors.override(kind, id),
