@@ -93,7 +93,11 @@ export const ROOMS: readonly Room[] = [
   },
   { path: 'sdk', rooms: ['wire'], modules: [ANY_NODE, '@node-rs/xxhash'] },
   { path: 'bench', rooms: ['sdk', 'wire', 'e2e/harness'], modules: [ANY_NODE] },
-  { path: 'bench/micro', rooms: ['node', 'wire', 'bench'], modules: [ANY_NODE] },
+  {
+    path: 'bench/micro',
+    rooms: ['node', 'wire'],
+    modules: [ANY_NODE, '@node-rs/xxhash'],
+  },
   { path: 'e2e', rooms: ['sdk', 'wire'], modules: TEST_MODULES },
   { path: 'scripts', rooms: ['node/config'], modules: [ANY_NODE, 'assemblyscript*', 'mocha'] },
 ];
