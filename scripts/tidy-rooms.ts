@@ -16,12 +16,14 @@ interface Room {
 
 const PURE = ['node:assert/strict'];
 const ANY_NODE = 'node:*';
+/** Tests, and stages that several tests of a room share; nothing else may import those. */
+const TEST = /\.test\.ts$|(?:^|\/)test-[^/]+\.ts$/u;
 const TEST_MODULES = [ANY_NODE, 'mocha', 'fast-check', '@node-rs/xxhash'];
 
 export const ROOMS: readonly Room[] = [
   { path: 'wire', modules: PURE },
   { path: 'node/base', modules: PURE },
-  { path: 'node/kernel', rooms: ['node/base', 'wire/batch.ts'], modules: PURE },
+  { path: 'node/kernel', rooms: ['node/base', 'wire/batch.ts', 'wire/status.ts'], modules: PURE },
   { path: 'node/config', rooms: ['node/base'], modules: [...PURE, 'smol-toml'] },
   { path: 'node/consensus', rooms: ['node/base'], modules: PURE },
   { path: 'node/state', rooms: ['node/base', 'wire'], modules: PURE },
@@ -147,12 +149,13 @@ export function checkImports(tree: Tree): Violation[] {
 }
 
 function mayImport(path: string, room: Room, specifier: string, typeOnly: boolean): boolean {
-  const isTest = path.endsWith('.test.ts');
+  const isTest = TEST.test(path);
   const target = targetOf(path, specifier);
   if (target === null) {
     const modules = [...(room.modules ?? []), ...(isTest ? TEST_MODULES : [])];
     return modules.some((module) => matches(module, specifier));
   }
+  if (TEST.test(target) && !isTest) return false;
   const home = /\.ts$/u.test(room.path) ? dirname(room.path) : room.path;
   const allowed = [home, ...(room.rooms ?? []), ...(typeOnly ? (room.types ?? []) : [])];
   if (isTest) allowed.push('node/sim', ...(room.types ?? []));

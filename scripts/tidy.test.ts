@@ -161,7 +161,7 @@ describe('tidy: imports', () => {
     ['wire/a.ts', "import fs from 'node:fs';"],
     ['wire/a.ts', "import { Pool } from '../node/base/pool.ts';"],
     ['node/base/a.ts', "import { STATUS } from '@iggy-ts/wire/status';"],
-    ['node/kernel/a.ts', "import { STATUS } from '@iggy-ts/wire/status';"],
+    ['node/kernel/a.ts', "import { Reader } from '@iggy-ts/wire/reader';"],
     ['node/consensus/a.ts', "import { STATUS } from '@iggy-ts/wire/status';"],
     ['node/state/a.ts', "import { randomUUID } from 'node:crypto';"],
     ['node/log/a.ts', "import fs from 'node:fs';"],
@@ -175,6 +175,8 @@ describe('tidy: imports', () => {
     ['node/sim/a.ts', "import fs from 'node:fs';"],
     ['bench/a.ts', "import { Pool } from '@iggy-ts/node/base/pool';"],
     ['e2e/a.ts', "import { Pool } from '../node/base/pool.ts';"],
+    ['node/log/a.ts', "import { Stage } from './test-stage.ts';"],
+    ['node/log/test-stage.ts', "import { LocalBroker } from '../broker/broker.ts';"],
     ['node/log/a.test.ts', "import { LocalBroker } from '../broker/broker.ts';"],
   ];
 
@@ -195,6 +197,8 @@ describe('tidy: imports', () => {
       ['node/broker/a.ts', "import { argon2id } from '@noble/hashes/argon2.js';"],
       ['node/transports/a.ts', "import net from 'node:net';"],
       ['node/server.ts', "import { LocalBroker } from './broker/broker.ts';"],
+      ['node/log/test-stage.ts', "import { xxh3 } from '@node-rs/xxhash';"],
+      ['node/log/a.test.ts', "import { Stage } from './test-stage.ts';"],
       ['node/log/a.test.ts', "import fc from 'fast-check';"],
       ['node/log/a.test.ts', "import { FakeDisk } from '../sim/disk.ts';"],
       ['bench/micro/a.ts', "import { Pool } from '@iggy-ts/node/base/pool';"],

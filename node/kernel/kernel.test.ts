@@ -1,6 +1,15 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import {
+  BATCH,
+  BATCH_HEADER_BYTES,
+  MESSAGE,
+  MESSAGE_HEADER_BYTES,
+  PAYLOAD_BYTES_MAX,
+  USER_HEADERS_BYTES_MAX,
+} from '@iggy-ts/wire/batch';
+import { STATUS } from '@iggy-ts/wire/status';
 import { xxh3 } from '@node-rs/xxhash';
 import { Pool, RESERVED_BYTES } from '../base/pool.ts';
 import { Kernel } from './kernel.ts';
@@ -89,6 +98,47 @@ describe('the module of the kernel', () => {
       assert(at + bytes <= 4096);
       assert(at + bytes <= RESERVED_BYTES);
     }
+  });
+
+  it('has the layout and the codes of wire', () => {
+    const path = join(import.meta.dirname, 'assembly/batch.ts');
+    const constants = new Map<string, number>();
+    const rows = readFileSync(path, 'utf8').matchAll(
+      /^(?:export )?const (\w+): \w+ = ([\d_]+);$/gmu,
+    );
+    for (const [, name, value] of rows) constants.set(name!, Number(value!.replaceAll('_', '')));
+    assert.deepEqual(Object.fromEntries(constants), {
+      HEADER_BYTES: BATCH_HEADER_BYTES,
+      PARTITION_ID: BATCH.partitionId,
+      BASE_OFFSET: BATCH.baseOffset,
+      BASE_TIMESTAMP: BATCH.baseTimestamp,
+      ORIGIN_TIMESTAMP: BATCH.originTimestamp,
+      BATCH_LENGTH: BATCH.length,
+      BATCH_CHECKSUM: BATCH.checksum,
+      MESSAGE_COUNT: BATCH.messagesCount,
+      RESERVED: BATCH.reserved,
+      FRAME_BYTES: MESSAGE_HEADER_BYTES,
+      MESSAGE_CHECKSUM: MESSAGE.checksum,
+      // The checksum covers what stands behind it.
+      MESSAGE_COVERED: MESSAGE.id,
+      OFFSET_DELTA: MESSAGE.offsetDelta,
+      TIMESTAMP_DELTA: MESSAGE.timestampDelta,
+      HEADERS_BYTES: MESSAGE.userHeadersLength,
+      PAYLOAD_BYTES: MESSAGE.payloadLength,
+      FRAME_RESERVED: MESSAGE.reserved,
+      PAYLOAD_BYTES_MAX,
+      HEADERS_BYTES_MAX: USER_HEADERS_BYTES_MAX,
+      STATUS_OK: 0,
+      STATUS_MALFORMED: STATUS.invalidCommand,
+      STATUS_COUNT_ZERO: STATUS.invalidMessagesCount,
+      STATUS_HEADERS_TOO_BIG: STATUS.tooBigUserHeaders,
+      STATUS_PAYLOAD_TOO_BIG: STATUS.tooBigMessagePayload,
+      STATUS_MESSAGE_CHECKSUM: STATUS.invalidMessageChecksum,
+      STATUS_BATCH_CHECKSUM: STATUS.invalidBatchChecksum,
+      CHECK_LIMITS: 1,
+      CHECK_MESSAGES: 2,
+      CHECK_BATCH: 4,
+    });
   });
 
   it('writes nothing into the slots when it starts', () => {

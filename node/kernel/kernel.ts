@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { BATCH_HEADER_BYTES } from '@iggy-ts/wire/batch';
 import { type Pool, RESERVED_BYTES } from '../base/pool.ts';
 import { KERNEL_WASM } from './kernel-wasm.ts';
 
@@ -31,9 +32,6 @@ const BEFORE_BYTES = 64;
 const INPUT = AREA_AT + 16_384 + BEFORE_BYTES;
 /** Whole blocks of the hash, so that every piece but the last is made of them: 47 KiB. */
 const INPUT_BYTES = Math.floor((AREA_AT + AREA_BYTES - INPUT) / 1024) * 1024;
-
-/** Of a batch; wire/batch.ts has the layout. */
-const HEADER_BYTES = 256;
 
 const CHECK_LIMITS = 1;
 const CHECK_MESSAGES = 2;
@@ -174,7 +172,7 @@ export class Kernel {
   stamp(options: StampOptions): void {
     const { at, bytes, partitionId, baseOffset, timestampUs } = options;
     this.#requireInside(at, bytes);
-    assert(bytes >= HEADER_BYTES);
+    assert(bytes >= BATCH_HEADER_BYTES);
     assert(isU53(partitionId) && isU53(baseOffset) && isU53(timestampUs));
     const stamped = this.#doors.stampBatch(at, bytes, partitionId, baseOffset, timestampUs);
     assert(stamped !== 0, 'only a batch that was checked is stamped');
@@ -183,7 +181,7 @@ export class Kernel {
   /** Writes every message checksum, then the batch checksum; false when the frames don't tile. */
   seal(at: number, bytes: number): boolean {
     this.#requireInside(at, bytes);
-    return bytes >= HEADER_BYTES && this.#doors.sealBatch(at, bytes) !== 0;
+    return bytes >= BATCH_HEADER_BYTES && this.#doors.sealBatch(at, bytes) !== 0;
   }
 
   /**
