@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { OperatingError, STATUS } from '@iggy-ts/wire/status';
 import type { Pool } from '../base/pool.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import { digestBody } from './digest.ts';
 import { isDiskFull } from './file.ts';
 import {
   LOG_BYTES_MAX,
@@ -108,7 +107,6 @@ export class GroupLog implements RoundMember {
   readonly #files: OpenFiles;
   readonly #rounds: SyncRounds;
   readonly #kernel: Kernel;
-  readonly #pool: Pool;
   readonly #index: OpsIndex;
   readonly #reader: LogReader;
   /** Oldest first; trimmed ones, live sealed ones, the one that grows. Never empty. */
@@ -136,7 +134,6 @@ export class GroupLog implements RoundMember {
     this.#files = dependencies.files;
     this.#rounds = dependencies.rounds;
     this.#kernel = dependencies.kernel;
-    this.#pool = dependencies.pool;
     this.#index = new OpsIndex({ group: options.group }, dependencies);
     this.#reader = new LogReader(
       { validateChecksum: options.validateChecksum },
@@ -246,7 +243,7 @@ export class GroupLog implements RoundMember {
     const { bodies } = wanted;
     await replayOps(
       { directory, group, opFirst, bodies, acceptDataLoss },
-      { files: this.#files, kernel: this.#kernel, pool: this.#pool },
+      { files: this.#files, kernel: this.#kernel },
       this.#segments,
       apply,
     );
@@ -276,7 +273,7 @@ export class GroupLog implements RoundMember {
     const flags = fields.flags | (this.#rounds.isPersisted(this) ? OP_FLAG.fsync : 0);
     const header = new Uint8Array(OP_BYTES);
     const bodyChecksum = new Uint8Array(CHECKSUM_BYTES);
-    if (body !== null) digestBody({ kernel: this.#kernel, pool: this.#pool }, body, bodyChecksum);
+    if (body !== null) this.#kernel.hash128Of(body, bodyChecksum);
     const placed = { ...fields, flags, position };
     encodeOp(placed, this.#options.group, checksum, bodyChecksum, header);
     sealOp(this.#kernel, header);

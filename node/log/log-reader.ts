@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { BATCH } from '@iggy-ts/wire/batch';
 import type { Pool } from '../base/pool.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { codeOf } from './file.ts';
@@ -196,9 +197,9 @@ export class LogReader {
     for (const batch of range.batches) {
       const where = `${range.segment.logPath} bytes ${batch.position} to ${batch.position + batch.bytes}`;
       const named =
-        view.getUint32(from + BASE_OFFSET, true) === batch.offsetFirst % U32 &&
-        view.getUint32(from + BATCH_LENGTH, true) === batch.bytes &&
-        view.getUint32(from + MESSAGE_COUNT, true) === batch.count;
+        view.getUint32(from + BATCH.baseOffset, true) === batch.offsetFirst % U32 &&
+        view.getUint32(from + BATCH.length, true) === batch.bytes &&
+        view.getUint32(from + BATCH.messagesCount, true) === batch.count;
       if (!named) throw damagedRead(`${where}: not the batch of offset ${batch.offsetFirst}`);
       if (this.#validateChecksum) {
         const status = this.#kernel.check(from, batch.bytes, CHECKSUMS);
@@ -253,10 +254,6 @@ export class LogReader {
 const CHECKSUMS = { limits: false, messages: true, batch: true } as const;
 
 const U32 = 0x1_0000_0000;
-/** Fields of a batch header; wire/batch.ts has the layout. */
-const BASE_OFFSET = 8;
-const BATCH_LENGTH = 32;
-const MESSAGE_COUNT = 48;
 
 /** The live segment that holds an offset. */
 function segmentOf(segments: readonly Segment[], offset: number): Segment | null {

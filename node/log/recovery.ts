@@ -78,6 +78,7 @@ class Recovery {
   readonly #disk: Disk;
   readonly #faults: Fault[] = [];
   readonly #segments: Segment[] = [];
+  readonly #newlyAccepted: Segment[] = [];
   /** Paths to be removed when all is known. */
   readonly #leftovers: string[] = [];
   /** Snapshots on disk that are not known to be unreadable, newest first. */
@@ -87,8 +88,8 @@ class Recovery {
   #tail: Tail = TAIL_EMPTY;
   /** Kind of that op; 0 when it is not known. */
   #kindLast = 0;
-  /** Segments up to the last purge. */
-  #purgedCount = 0;
+  /** Segments up to the last purge or trim: their messages are gone, or were about to go. */
+  #goneCount = 0;
   /** The newest pair does not end where its files do, or was never synced since. */
   #isUncertain = false;
   /** A header to be written over a damaged one. */
@@ -164,14 +165,16 @@ class Recovery {
     }
     if (segment.state === 'live') await this.#checkLogBytes(segment);
     segment.sealed = true;
-    segment.accepted = pair.accepted || this.#faults.length > faultsBefore;
     if (pair.accepted) this.#faults.length = faultsBefore;
+    if (this.#faults.length > faultsBefore) this.#newlyAccepted.push(segment);
+    segment.accepted = pair.accepted || this.#faults.length > faultsBefore;
     this.#push(segment);
   }
 
   #push(segment: Segment): void {
     this.#segments.push(segment);
-    if (this.#kindLast === OP_KIND.purge) this.#purgedCount = this.#segments.length;
+    const isGone = segment.state === 'trimmed' || this.#kindLast === OP_KIND.purge;
+    if (isGone) this.#goneCount = this.#segments.length;
   }
 
   #segmentOf(pair: Pair): Segment {
@@ -283,6 +286,7 @@ class Recovery {
         if (file === null) this.#fault(path, pair.opFirst, 'the file is missing');
       }
       if (ops === null || log === null) return;
+      segment.accepted = pair.accepted;
       await this.#scan(segment, ops, log);
       this.#push(segment);
     } finally {
@@ -375,19 +379,17 @@ class Recovery {
     }
     this.#checkExtent();
     const newest = this.#segments.at(-1)!;
-    for (const segment of this.#segments) {
-      if (segment.accepted) await markAccepted(segment, this.#disk);
-    }
+    for (const segment of this.#newlyAccepted) await markAccepted(segment, this.#disk);
     if (!newest.sealed) {
       if (this.#headerLost !== null) await writeHeader(newest, this.#headerLost, { files, kernel });
       if (this.#isUncertain || this.#headerLost !== null) await cutPair(newest, files);
     }
     await removeFiles(files, this.#leftovers);
     if (this.#leftovers.length > 0) await this.#disk.syncDir(directory);
-    // A purge that was cut short is finished.
-    const purged = this.#segments.slice(0, this.#purgedCount);
+    // A purge or trim that was cut short is finished.
+    const gone = this.#segments.slice(0, this.#goneCount);
     await dropMessages(
-      purged.filter((segment) => segment.state === 'live'),
+      gone.filter((segment) => segment.state === 'live'),
       files,
     );
     if (newest.sealed || endsSegment(this.#kindLast)) {

@@ -1,7 +1,5 @@
-import type { Pool } from '../base/pool.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { type Fault, LogDamaged } from './damage.ts';
-import { digestBody } from './digest.ts';
 import { codeOf } from './file.ts';
 import {
   CHECKSUM_BYTES,
@@ -17,20 +15,20 @@ import {
 import type { OpenFiles } from './open-files.ts';
 import { BLOCK_BYTES, BLOCK_SLOTS } from './ops-cache.ts';
 import type { Segment } from './segment.ts';
+import { markAccepted } from './segment-files.ts';
 
 export interface ReplayOptions {
   readonly directory: string;
   readonly group: Uint8Array;
   readonly opFirst: number;
   readonly bodies: boolean;
-  /** Ops that cannot be read are left out, in the segments that say so or, if set, in all. */
+  /** Ops that cannot be read are left out: in all segments, else in those accepted before. */
   readonly acceptDataLoss: boolean;
 }
 
 export interface ReplayDependencies {
   readonly files: OpenFiles;
   readonly kernel: Kernel;
-  readonly pool: Pool;
 }
 
 type Apply = (fields: OpFields, body: Uint8Array | null) => void;
@@ -100,7 +98,12 @@ class Replay {
     const slot = { file: segment.opsPath, byteFirst, byteEnd: byteFirst + OP_BYTES, op };
     const bytes = this.#block;
     if (!isOp(kernel, bytes, at, { op, group: this.#options.group })) {
-      this.#fault({ ...slot, offsetFirst: 0, offsetEnd: 0, reason: 'the op is not readable' });
+      await this.#fault(segment, {
+        ...slot,
+        offsetFirst: 0,
+        offsetEnd: 0,
+        reason: 'the op is not readable',
+      });
       return;
     }
     const fields = decodeOp(bytes, at);
@@ -108,7 +111,11 @@ class Replay {
     const offsets = { offsetFirst, offsetEnd: offsetFirst + count };
     if (this.#opBefore === op - 1 && op > 1) {
       if (!sameBytes(this.#parent, opParent(bytes, at))) {
-        this.#fault({ ...slot, ...offsets, reason: 'it does not follow the op before it' });
+        await this.#fault(segment, {
+          ...slot,
+          ...offsets,
+          reason: 'it does not follow the op before it',
+        });
       }
     }
     this.#opBefore = op;
@@ -125,7 +132,12 @@ class Replay {
     }
     const { position, bodyBytes } = fields;
     const range = { byteFirst: position, byteEnd: position + bodyBytes, op };
-    this.#fault({ file: segment.logPath, ...range, ...offsets, reason: 'the body is wrong' });
+    await this.#fault(segment, {
+      file: segment.logPath,
+      ...range,
+      ...offsets,
+      reason: 'the body is wrong',
+    });
   }
 
   async #body(
@@ -146,12 +158,15 @@ class Replay {
       return null;
     }
     const found = new Uint8Array(CHECKSUM_BYTES);
-    digestBody(this.#dependencies, body, found);
+    this.#dependencies.kernel.hash128Of(body, found);
     return sameBytes(found, checksum) ? body : null;
   }
 
-  #fault(fault: Fault): void {
+  async #fault(segment: Segment, fault: Fault): Promise<void> {
     this.#opBefore = 0;
+    if (segment.accepted) return;
     if (!this.#options.acceptDataLoss) throw new LogDamaged(this.#options.directory, [fault]);
+    segment.accepted = true;
+    await markAccepted(segment, this.#dependencies.files.disk);
   }
 }

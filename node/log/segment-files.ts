@@ -115,6 +115,8 @@ export async function dropMessages(segments: readonly Segment[], files: OpenFile
     files,
     segments.map((segment) => segment.logPath),
   );
+  // Before the ops may go, too: a `.log` alone could not be told from one whose ops were lost.
+  await files.disk.syncDir(first.directory);
 }
 
 export async function removeFiles(files: OpenFiles, paths: readonly string[]): Promise<void> {

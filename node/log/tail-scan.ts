@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import type { Pool } from '../base/pool.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import type { Fault } from './damage.ts';
-import { digestBody } from './digest.ts';
 import { codeOf, type SegmentFile } from './file.ts';
 import {
   CHECKSUM_BYTES,
@@ -200,7 +199,7 @@ export class TailScan {
         return 'the device cannot read it';
       }
       const found = new Uint8Array(CHECKSUM_BYTES);
-      digestBody(this.#dependencies, body, found);
+      this.#dependencies.kernel.hash128Of(body, found);
       if (sameBytes(found, bodyChecksum)) return 'present';
       return hasLostSector(body, position) ? 'torn' : 'it is not what was written';
     });
