@@ -26,19 +26,23 @@ export class Writer {
     return this.#bytes.subarray(0, this.#at);
   }
 
+  // `#take` may replace the view, so it is called before the view is looked up.
   u8(value: number): void {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xff);
-    this.#view.setUint8(this.#take(1), value);
+    const at = this.#take(1);
+    this.#view.setUint8(at, value);
   }
 
   u16(value: number): void {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xffff);
-    this.#view.setUint16(this.#take(2), value, true);
+    const at = this.#take(2);
+    this.#view.setUint16(at, value, true);
   }
 
   u32(value: number): void {
     assert(Number.isInteger(value) && value >= 0 && value <= 0xffff_ffff);
-    this.#view.setUint32(this.#take(4), value, true);
+    const at = this.#take(4);
+    this.#view.setUint32(at, value, true);
   }
 
   u64(value: number): void {
@@ -58,7 +62,8 @@ export class Writer {
   }
 
   f32(value: number): void {
-    this.#view.setFloat32(this.#take(4), value, true);
+    const at = this.#take(4);
+    this.#view.setFloat32(at, value, true);
   }
 
   bool(value: boolean): void {
