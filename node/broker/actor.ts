@@ -1,3 +1,5 @@
+import type { TopicView } from '../state/metadata-tables.ts';
+
 // Who asks. Everything a use case may know of the caller; identities come from the session, never
 // from a frame.
 
@@ -8,17 +10,19 @@ export interface Session {
   readonly client: string;
   /** Position of the register operation: higher for every login. */
   readonly epoch: number;
+  /** Session whose group memberships were lent to this one; null: none. */
+  attached: { readonly client: string; readonly epoch: number } | null;
   /** Last choice of a balanced send, so that its repeat goes to the same partition. */
   lastBalanced: BalancedChoice | null;
   /** Next place in the assignment, by group, for polls that name no partition. */
-  readonly cursors: Map<string, number>;
+  readonly turns: WeakMap<object, number>;
 }
 
 export interface BalancedChoice {
   readonly request: number;
   readonly checksumLow: number;
   readonly checksumHigh: number;
-  readonly topic: unknown;
+  readonly topic: TopicView;
   readonly partitionId: number;
 }
 
@@ -27,8 +31,6 @@ export interface Actor {
   readonly userId: number;
   /** null: HTTP. */
   readonly session: Session | null;
-  /** Session whose group memberships this connection borrowed; null: its own. */
-  readonly attached: { readonly client: string; readonly epoch: number } | null;
   /** Connection number; null: HTTP. */
   readonly connectionId: number | null;
   /** Local end of the connection; null: HTTP. */

@@ -5,7 +5,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Pool } from '../base/pool.ts';
 import type { Groups } from '../cluster/port.ts';
 import type { Kernel } from '../kernel/kernel.ts';
-import type { TopicDefaults } from '../state/topic-options.ts';
+import type { TopicSettings } from '../state/topic-options.ts';
 
 /** What the broker is told once, and the ports it works through. Built by the composition root. */
 
@@ -23,7 +23,7 @@ export interface BrokerOptions {
     readonly cleanerIntervalUs: number;
   };
   /** What topics get that name nothing else. */
-  readonly topicDefaults: TopicDefaults;
+  readonly topicDefaults: TopicSettings;
   /** Host that clients are told to dial; empty: the address at which the client asks. */
   readonly advertisedAddress: string;
 }

@@ -12,10 +12,19 @@ import assert from 'node:assert/strict';
 /** What one member of a group has been served from one partition. */
 export interface Flight {
   readonly client: string;
+  /** Counter of the partition's last purge: what was served before it does not exist any more. */
+  readonly purge: number;
   /** Polls that read at this moment. */
   readingCount: number;
   /** Last offset served; -1 for none. */
   served: number;
+}
+
+/** A partition as a group reads it. */
+export interface FlightPlace {
+  readonly uuid: string;
+  readonly purge: number;
+  readonly groupId: number;
 }
 
 /**
@@ -26,16 +35,16 @@ export interface Flight {
 export class Flights {
   readonly #byPartition = new Map<string, Map<number, Flight>>();
 
-  /** A member begins to read; marks that another client left behind are void. */
-  begin(uuid: string, groupId: number, client: string): Flight {
+  /** A member begins to read; marks that another client or a purge left behind are void. */
+  begin({ uuid, purge, groupId }: FlightPlace, client: string): Flight {
     let flights = this.#byPartition.get(uuid);
     if (flights === undefined) {
       flights = new Map();
       this.#byPartition.set(uuid, flights);
     }
     let flight = flights.get(groupId);
-    if (flight?.client !== client) {
-      flight = { client, readingCount: 0, served: -1 };
+    if (flight?.client !== client || flight.purge !== purge) {
+      flight = { client, purge, readingCount: 0, served: -1 };
       flights.set(groupId, flight);
     }
     flight.readingCount += 1;
@@ -50,18 +59,17 @@ export class Flights {
   }
 
   /** Whether `client` has messages of the partition that it has not stored. */
-  isInFlight(uuid: string, groupId: number, client: string, stored: number | null): boolean {
-    const flight = this.#byPartition.get(uuid)?.get(groupId);
-    if (flight?.client !== client) return false;
+  isInFlight(place: FlightPlace, client: string, stored: number | null): boolean {
+    const flight = this.#byPartition.get(place.uuid)?.get(place.groupId);
+    if (flight?.client !== client || flight.purge !== place.purge) return false;
     return flight.readingCount > 0 || flight.served > (stored ?? -1);
   }
 
   /** Drops the mark when nothing is in flight any more. */
-  settle(uuid: string, groupId: number, stored: number | null): void {
-    const flight = this.#byPartition.get(uuid)?.get(groupId);
-    if (flight === undefined) return;
-    if (this.isInFlight(uuid, groupId, flight.client, stored)) return;
-    this.forgetGroup(uuid, groupId);
+  settle(place: FlightPlace, stored: number | null): void {
+    const flight = this.#byPartition.get(place.uuid)?.get(place.groupId);
+    if (flight === undefined || this.isInFlight(place, flight.client, stored)) return;
+    this.forgetGroup(place.uuid, place.groupId);
   }
 
   /** The group is gone. A read that still runs ends on its own mark, which nobody sees. */
@@ -72,7 +80,7 @@ export class Flights {
     if (flights.size === 0) this.#byPartition.delete(uuid);
   }
 
-  /** The partition is gone or was emptied. */
+  /** The partition is gone. */
   forgetPartition(uuid: string): void {
     this.#byPartition.delete(uuid);
   }
