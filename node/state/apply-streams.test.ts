@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { STATUS } from '@iggy-ts/wire/status';
+import { createStream, STREAMS_MAX } from './apply-streams.ts';
+import { Tables } from './metadata-tables.ts';
 import { byId, byName, Scribe } from './scribe.ts';
 
 describe('Streams', () => {
@@ -80,6 +82,15 @@ describe('Streams', () => {
     const empty = scribe.stream('empty');
     const nothing = scribe.ok({ kind: 'purgeStream', caller: 0, streamId: byId(empty) });
     assert.deepEqual(nothing.changes, []);
+  });
+
+  it('are a million and not more', () => {
+    const { origin } = Scribe.start().lines[0]!;
+    const tables = new Tables();
+    Object.defineProperty(tables.streams, 'size', { value: STREAMS_MAX });
+    const op = { kind: 'createStream', caller: null, name: 'orders' } as const;
+    const { code } = createStream({ tables, origin, changes: [] }, op);
+    assert.equal(code, STATUS.tooManyStreams);
   });
 
   it('that do not exist are not found before anybody asks for the right to them', () => {

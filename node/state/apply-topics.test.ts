@@ -1,7 +1,15 @@
 import assert from 'node:assert/strict';
 import type { TopicDetailsReply } from '@iggy-ts/wire/commands/replies';
 import { STATUS } from '@iggy-ts/wire/status';
-import { PARTITIONS_PER_REQUEST_MAX, TOPICS_PER_STREAM_MAX } from './apply-topics.ts';
+import { createStream } from './apply-streams.ts';
+import {
+  createPartitions,
+  createTopic,
+  PARTITIONS_PER_REQUEST_MAX,
+  PARTITIONS_PER_TOPIC_MAX,
+  TOPICS_PER_STREAM_MAX,
+} from './apply-topics.ts';
+import { Tables } from './metadata-tables.ts';
 import { byId, byName, clientOf, DEFAULTS, Scribe } from './scribe.ts';
 import { resolveTopicOptions, resolveTopicUpdate } from './topic-options.ts';
 
@@ -162,6 +170,22 @@ describe('Partitions', () => {
     assert.equal(scribe.code({ ...deletion, partitionsCount: 1001 }), tooManyPartitions);
     assert.equal(scribe.code({ ...deletion, partitionsCount: 3 }), invalidPartitionsCount);
     assert.equal(scribe.code({ ...deletion, partitionsCount: 2 }), 0);
+  });
+
+  it('are a million in a topic and not more', () => {
+    const scribe = Scribe.start();
+    const tables = new Tables();
+    const origin = scribe.lines[0]!.origin;
+    const execution = { tables, origin, changes: [] };
+    createStream(execution, { kind: 'createStream', caller: null, name: 'orders' });
+    createTopic(execution, { ...scribe.topicOp(0, 'events', 1), caller: null });
+    const topic = tables.streams.get(0)!.topics.get(0)!;
+    // Those in between are not looked at, so they need not exist.
+    topic.partitions.length = PARTITIONS_PER_TOPIC_MAX - 1;
+    const create = { ...OF, kind: 'createPartitions', caller: null } as const;
+    const two = createPartitions(execution, { ...create, uuids: scribe.uuids(2) });
+    assert.equal(two.code, STATUS.partitionIdSpaceExhausted);
+    assert.equal(createPartitions(execution, { ...create, uuids: scribe.uuids(1) }).code, 0);
   });
 
   it('make the groups of the topic share anew', () => {

@@ -108,6 +108,31 @@ describe('Users', () => {
     assert(!scribe.state.permits(77, 'send', 0, 0));
   });
 
+  it('keep their permissions in ascending order of ids, so that snapshots agree', () => {
+    const stream = {
+      manageStream: true,
+      readStream: false,
+      manageTopics: false,
+      readTopics: false,
+      pollMessages: false,
+      sendMessages: false,
+      topics: null,
+    };
+    const streams = new Map([
+      [5, stream],
+      [2, stream],
+    ]);
+    const permissions = { global: NOTHING, streams };
+    const scribe = Scribe.start();
+    scribe.ok({ ...NEW, permissions });
+    const user = scribe.state.findUser(byName('ada'))!;
+    assert.deepEqual([...user.permissions!.streams!.keys()], [2, 5]);
+    scribe.user('bob');
+    scribe.ok({ kind: 'updatePermissions', caller: 0, userId: byName('bob'), permissions });
+    const other = scribe.state.findUser(byName('bob'))!;
+    assert.deepEqual([...other.permissions!.streams!.keys()], [2, 5]);
+  });
+
   it('are managed by those who may manage users, after they are found to exist', () => {
     const scribe = Scribe.start();
     const caller = scribe.user('ada');

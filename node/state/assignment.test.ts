@@ -143,12 +143,12 @@ describe('A partition in flight', () => {
   });
 
   it('makes nobody a target twice while one waits for it', () => {
-    const assignment = of(4, 1);
-    join(assignment, 2, [2, 3]);
-    assert.equal(assignment.pending.size, 2);
-    join(assignment, 3, [0, 1, 2, 3]);
-    const targets = [...assignment.pending.values()].map(({ target }) => target);
-    assert.deepEqual(targets, [1, 1]);
+    const assignment = of(6, 1);
+    join(assignment, 2, [3, 4, 5]);
+    assert.equal(assignment.pending.size, 3);
+    join(assignment, 3, []);
+    assert.deepEqual(shares(assignment), [[0, 1, 3, 4, 5], [], [2]]);
+    assert.equal(assignment.pending.size, 3);
   });
 
   it('lets nobody starve who joined while it was pending', () => {

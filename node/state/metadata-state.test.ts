@@ -305,6 +305,26 @@ describe('A snapshot of the metadata', () => {
     assert.equal(copy.findGroup({ streamId: 0, id: 0 }, byName('dogs'))?.id, 2);
   });
 
+  it('does not tell in which order things came that have no order', () => {
+    const made = (...names: string[]): Uint8Array => {
+      const scribe = begin();
+      const token = { kind: 'createToken', caller: 0, userId: 0, expiryAtUs: null } as const;
+      for (const each of names) scribe.ok({ ...token, name: each, tokenHash: `hash of ${each}` });
+      return scribe.state.snapshot();
+    };
+    assert.deepEqual(made('ants', 'bees'), made('bees', 'ants'));
+  });
+
+  it('does not hold the thousand partitions of an answer that is kept', () => {
+    const scribe = begin();
+    const session = scribe.state.findSession(clientOf(1))!.epoch;
+    const from = { client: clientOf(1), session, request: 1 };
+    scribe.apply(scribe.topicOp(0, 'dogs', 1000), from);
+    const text = new TextDecoder().decode(scribe.state.snapshot());
+    assert(text.includes('"kind":"createTopic"'));
+    assert(!text.includes('currentOffset'));
+  });
+
   it('is asserted to be whole and of a known format', () => {
     const bytes = begin().state.snapshot();
     const fresh = new MetadataState();

@@ -14,8 +14,8 @@ describe('NamedTable', () => {
   it('gives the lowest free id, from 0 on', () => {
     const table: NamedTable<Thing> = new NamedTable({ reusesIds: true });
     fill(table, 'a', 'b', 'c', 'd');
-    table.delete(table.byName('c')!);
     table.delete(table.byName('a')!);
+    table.delete(table.byName('c')!);
     assert.equal(table.idNext, 0);
     fill(table, 'e');
     assert.equal(table.byName('e')!.id, 0);

@@ -188,12 +188,14 @@ describe('A repeat', () => {
     assert.deepEqual(state.findRepeat(sender(1, 1, 8)), { kind: 'repeat', baseOffset: 5 });
   });
 
-  it('needs a stamp and a client', () => {
+  it('needs a stamp, a client and a number', () => {
     const state = new PartitionState();
     const unstamped = { ...sender(1, 1), checksumLow: 0, checksumHigh: 0 };
     state.appended(from(unstamped), 0, 5);
     assert.deepEqual(state.findRepeat(unstamped), { kind: 'new' });
     assert.deepEqual(state.findRepeat({ ...sender(1, 1), client: null }), { kind: 'new' });
+    state.appended(from(sender(1, 0)), 5, 5);
+    assert.deepEqual(state.findRepeat(sender(1, 0)), { kind: 'new' });
   });
 
   it('may come from a later session; an earlier one has been replaced', () => {
@@ -319,6 +321,15 @@ describe('Any history of a partition', () => {
         assert.deepEqual(copy.snapshot(), original.snapshot());
       }),
     );
+  });
+
+  it('leaves no trace of the order in which consumers came', () => {
+    const came = (...ids: number[]): Uint8Array => {
+      const state = filled(10);
+      for (const id of ids) store(state, 1, { id });
+      return state.snapshot();
+    };
+    assert.deepEqual(came(1, 2, 3), came(3, 1, 2));
   });
 
   it('asserts on a snapshot that is cut, too long or of another format', () => {

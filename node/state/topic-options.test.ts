@@ -69,13 +69,18 @@ describe('Options of a new topic', () => {
   it('keep a sent 0 explicit, with the default as its value', () => {
     const defaults = { ...DEFAULTS, messageExpiryUs: 5_000_000 };
     const { explicit, derived, settings } = resolveTopicOptions(
-      [u64('message_expiry', 0n), text('max_topic_size', 'server_default')],
+      [
+        u64('message_expiry', 0n),
+        text('max_topic_size', 'server_default'),
+        u64('segment_size', 0n),
+      ],
       defaults,
       1,
     );
     assert.deepEqual(explicit, [
       u64('message_expiry', 5_000_000n),
       u64('max_topic_size', 0xffff_ffff_ffff_ffffn),
+      u64('segment_size', BigInt(1024 * MIB)),
     ]);
     assert(!keys(derived).includes('message_expiry'));
     assert.equal(settings.messageExpiryUs, 5_000_000);
