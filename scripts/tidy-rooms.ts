@@ -39,6 +39,11 @@ export const ROOMS: readonly Room[] = [
     modules: ['node:crypto', ...PURE],
   },
   {
+    path: 'node/log/lock-file.ts',
+    rooms: ['node/base', 'node/kernel', 'wire', 'node/log'],
+    modules: ['node:fs/promises', ...PURE],
+  },
+  {
     path: 'node/broker',
     rooms: ['node/base', 'node/config', 'wire', 'node/state', 'node/cluster/port.ts'],
     types: ['node/log', 'node/kernel', 'node/cluster'],
