@@ -61,6 +61,8 @@ export interface NewMessage {
 
 /** A message taken out of a batch. Payload and user headers are borrowed from the records. */
 export interface Message extends NewMessage {
+  /** Nobody checks what a producer claims: rounded above 2^53-1, so that the message can be read. */
+  readonly originTimestampUs: number;
   readonly checksum: bigint;
   readonly offset: number;
   readonly timestampUs: number;
@@ -181,7 +183,7 @@ function readBatchHeader(reader: Reader): BatchHeader {
     partitionId: reader.u64(),
     baseOffset: reader.u64(),
     baseTimestampUs: reader.u64(),
-    originTimestampUs: reader.u64(),
+    originTimestampUs: Number(readBigU64(reader)),
     batchBytes: reader.u64(),
     checksum: readBigU64(reader),
     messagesCount: reader.u32(),
@@ -200,6 +202,7 @@ function readMessage(reader: Reader, header: BatchHeader): Message {
   const userHeadersLength = reader.u32();
   const payloadLength = reader.u32();
   if (readBigU64(reader) !== 0n) reader.fail('invalid');
+  if (!Number.isSafeInteger(offset)) reader.fail('numberTooLarge');
   const payload = reader.borrow(payloadLength);
   const userHeaders = reader.borrow(userHeadersLength);
   const timestampUs = header.baseTimestampUs;
