@@ -116,6 +116,7 @@ export class ClientConnection implements TransportEvents {
   #isBlocked = false;
   #slotWait: AbortController | null = null;
   #isRunning = false;
+  #isReset = false;
   #hasClientEnded = false;
   #framesCount = 0;
   #chunksCount = 0;
@@ -196,11 +197,14 @@ export class ClientConnection implements TransportEvents {
 
   /** Cuts the connection now. */
   reset(): void {
-    if (this.#state !== STATE.closed) this.#transport.sendReset();
+    if (this.#isReset || this.#state === STATE.closed) return;
+    this.#isReset = true;
+    this.#transport.sendReset();
   }
 
   /** Looks for what stands still; called now and then by the set of connections. */
   tick(nowUs: number): void {
+    if (this.#isReset) return;
     const isOpen = this.#state === STATE.open && !this.#isBlocked;
     const isAtRest = isOpen && !this.#isBusy && this.#outbox.bytes === 0;
     const frame = isOpen && this.#reader.isInside ? this.#framesCount : NOTHING_DUE;

@@ -114,12 +114,10 @@ export class MemoryTransport implements Transport {
   }
 }
 
-/** Dials into a set of connections as tcp.ts does for sockets. Null: refused. */
-export function dialMemory(set: ConnectionSet): MemoryTransport | null {
+/** Dials into a set of connections, as a client does at a listener; refused ones are cut. */
+export function dialMemory(set: ConnectionSet): MemoryTransport {
   const [client, server] = MemoryTransport.pair();
-  const peer = { address: 'memory:1', localAddress: 'memory:0' };
-  const connection = set.add(server, peer);
-  if (connection === null) return null;
-  server.start(connection);
+  const connection = set.add(server, { address: 'memory:1', localAddress: 'memory:0' });
+  if (connection !== null) server.start(connection);
   return client;
 }

@@ -42,12 +42,12 @@ export class TestClient {
     this.#onOver = resolve;
   }
 
-  /** A client on a socket. */
-  static ofSocket(socket: Socket): TestClient {
+  /** A client on a socket; below TLS lies another one, `raw`, on which it can be reset. */
+  static ofSocket(socket: Socket, raw: Socket = socket): TestClient {
     const client = new TestClient({
       write: (bytes) => void socket.write(bytes),
       end: () => void socket.end(),
-      reset: () => void socket.destroy(),
+      reset: () => void raw.resetAndDestroy(),
       pause: () => void socket.pause(),
       resume: () => void socket.resume(),
     });
@@ -83,7 +83,7 @@ export class TestClient {
   }
 
   send(...frames: readonly Uint8Array[]): void {
-    for (const frame of frames) this.end.write(frame);
+    if (!this.#isOver) for (const frame of frames) this.end.write(frame);
   }
 
   /** The next frame, or null when there will be none. */
@@ -112,7 +112,9 @@ export class TestClient {
   }
 
   onOver(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
+    this.end.end();
     for (const waiting of this.#waiting.splice(0)) waiting(null);
     this.#onOver();
   }
