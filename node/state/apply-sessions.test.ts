@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { STATUS } from '@iggy-ts/wire/status';
+import { createRoot, register, SESSIONS_MAX } from './apply-sessions.ts';
 import { REPLIES_KEPT_MAX } from './metadata-state.ts';
+import { Tables } from './metadata-tables.ts';
 import { EVICTION } from './outcome.ts';
 import { byId, byName, clientOf, Scribe, type Sender } from './scribe.ts';
 
@@ -72,6 +74,21 @@ describe('A session', () => {
     assert.deepEqual(changes, [{ kind: 'sessionEnded', client: ONE }]);
     assert.deepEqual(scribe.ok({ ...two, client: clientOf(3), evict: ONE }).changes, []);
     assert.equal(scribe.state.counts().sessions, 2);
+  });
+
+  it('is refused for now when there are 65,536 and nobody leaves', () => {
+    const scribe = Scribe.start();
+    const tables = new Tables();
+    const execution = { tables, origin: scribe.lines[0]!.origin, changes: [] };
+    createRoot(execution, {
+      kind: 'createRoot',
+      caller: null,
+      username: 'iggy',
+      passwordHash: 'h',
+    });
+    Object.defineProperty(tables.sessions, 'size', { value: SESSIONS_MAX });
+    const { code } = register(execution, { ...REGISTER, version: null });
+    assert.equal(code, STATUS.transientNotAccepted);
   });
 
   it('ends with its logout, but not with that of an earlier epoch', () => {

@@ -10,6 +10,7 @@ import {
   type User,
 } from './metadata-tables.ts';
 import { NamedTable } from './named-table.ts';
+import type { StoredReply } from './outcome.ts';
 import { storedSettings } from './topic-options.ts';
 import { decodeValue, encodeValue } from './value-codec.ts';
 
@@ -52,7 +53,20 @@ type UserRecord = Omit<User, 'tokens'> & {
     readonly expiryAtUs: number | null;
   }[];
 };
-type SessionRecord = Omit<Session, 'groups'>;
+/** In rows: there may be a hundred thousand of them, and their names would be most of the bytes. */
+type ReplyRow = readonly [
+  request: number,
+  checksumLow: number,
+  checksumHigh: number,
+  op: number,
+  timestampUs: number,
+  kind: StoredReply['kind'],
+  code: number,
+  reply: StoredReply['reply'],
+];
+type SessionRecord = Omit<Session, 'groups' | 'replies'> & {
+  readonly replies: readonly ReplyRow[];
+};
 interface Snapshot {
   readonly format: number;
   readonly opLast: number;
@@ -75,7 +89,10 @@ export function encodeTables({ tables, opLast, timestampUs }: Content): Uint8Arr
       topics: topics.list().map(topicRecord),
     })),
     users: tables.users.list().map(userRecord),
-    sessions: [...tables.sessions.values()].map(({ groups: _, ...session }) => session),
+    sessions: [...tables.sessions.values()].map(({ groups: _, replies, ...session }) => ({
+      ...session,
+      replies: replies.map(replyRow),
+    })),
   };
   return encodeValue(snapshot);
 }
@@ -91,8 +108,9 @@ export function decodeTables(bytes: Uint8Array): Content {
     for (const token of tokens) tables.addToken(added, { userId: user.id, ...token });
   }
   // Before the groups: their members are looked up.
-  for (const session of snapshot.sessions) {
-    tables.sessions.set(session.client, { ...session, groups: new Set() });
+  for (const { replies, ...session } of snapshot.sessions) {
+    const restored = { ...session, replies: replies.map(replyOf), groups: new Set<Group>() };
+    tables.sessions.set(session.client, restored);
   }
   for (const { topics, ...stream } of snapshot.streams) {
     const added = tables.addStream(stream);
@@ -147,4 +165,14 @@ function userRecord({ tokens, ...user }: User): UserRecord {
     ...user,
     tokens: sorted.map(({ name, tokenHash, expiryAtUs }) => ({ name, tokenHash, expiryAtUs })),
   };
+}
+
+function replyRow(stored: StoredReply): ReplyRow {
+  const { request, checksumLow, checksumHigh, op, timestampUs, kind, code, reply } = stored;
+  return [request, checksumLow, checksumHigh, op, timestampUs, kind, code, reply];
+}
+
+function replyOf(row: ReplyRow): StoredReply {
+  const [request, checksumLow, checksumHigh, op, timestampUs, kind, code, reply] = row;
+  return { request, checksumLow, checksumHigh, op, timestampUs, kind, code, reply };
 }

@@ -31,8 +31,7 @@ import {
 } from './outcome.ts';
 import { type PermissionName, permits } from './permissions.ts';
 
-export type { GroupView, TopicView } from './metadata-tables.ts';
-export type { Origin, Outcome } from './outcome.ts';
+export type { Outcome } from './outcome.ts';
 
 /** Replies a session keeps for repeats of its requests. */
 export const REPLIES_KEPT_MAX = 16;

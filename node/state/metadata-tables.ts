@@ -9,7 +9,7 @@ import type { TopicSettings } from './topic-options.ts';
 // What the metadata consists of. Views are what readers get: the objects themselves, read-only,
 // changed under them by the next op. Tables are what ops change.
 
-export interface PartitionView {
+interface PartitionView {
   readonly id: number;
   /** 32 hex characters; the identity of its files. Ids come back, uuids do not. */
   readonly uuid: string;

@@ -23,7 +23,7 @@ export interface PartitionOrigin {
 }
 
 /** Stored offsets of one kind that a partition keeps, whatever the configuration says. */
-export const OFFSETS_MAX = 262_144;
+const OFFSETS_MAX = 262_144;
 
 const KINDS: readonly OffsetKind[] = ['consumer', 'group'];
 const FORMAT = 1;

@@ -14,7 +14,9 @@ export class SnapshotWriter {
 
   u32(value: number): void {
     assert(Number.isInteger(value) && value >= 0 && value < U32);
-    this.#view.setUint32(this.#take(4), value, true);
+    // The view is another one when the bytes had to grow: place first.
+    const at = this.#take(4);
+    this.#view.setUint32(at, value, true);
   }
 
   u64(value: number): void {

@@ -12,7 +12,7 @@ import { parseBytesText, parseExpiryText, parseSizeText } from './option-text.ts
 
 // The catalogue of topic options: one row per key. Everything else here walks the rows.
 
-export type Durability = 'replicated' | 'persisted';
+type Durability = 'replicated' | 'persisted';
 
 /** Every option of a topic with its effective value. Infinity: never, unlimited. */
 export interface TopicSettings {
