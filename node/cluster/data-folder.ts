@@ -67,7 +67,9 @@ export async function openFolder(
     );
   }
   // A first start that was cut off has left the beginning of a log: nobody was ever told of it.
+  // It is gone for good before the mark goes by which it is known to be such a beginning.
   await disk.removeDir(paths.meta);
+  await disk.syncDir(paths.root);
   const begun = await beginIdentity(disk, paths.root, randomBytes);
   await createDirectory(disk, paths.groups);
   await createDirectory(disk, paths.trash);

@@ -4,11 +4,12 @@ import type { Clock } from '../base/clock.ts';
 import type { LogFields, Logger } from '../base/logger.ts';
 import { Pool } from '../base/pool.ts';
 import { Kernel } from '../kernel/kernel.ts';
-import type { Disk, SegmentFile } from '../log/file.ts';
+import type { Disk } from '../log/file.ts';
 import type { MetadataOp } from '../state/metadata-op.ts';
 import type { Outcome } from '../state/outcome.ts';
 import { resolveTopicOptions, type TopicSettings } from '../state/topic-options.ts';
 import { type FolderLock, NodeStore, type NodeStoreOptions } from './node-store.ts';
+import type { Cipher } from './partition-group.ts';
 import type { Appended, PartitionGroup, RequestNumber } from './port.ts';
 import { partitionSettingsOf } from './topology.ts';
 
@@ -80,18 +81,23 @@ export class LogBook implements Logger {
   }
 }
 
-/** What outlives a restart of the node: disk and clock; memory is shared to save time. */
+/** What outlives a restart of the node. The memory can be that of another rig, to save time. */
 export class Rig {
   readonly clock: ManualClock = new ManualClock();
   readonly logger: LogBook = new LogBook();
   readonly fatal: Error[] = [];
-  readonly pool: Pool = new Pool({ bytes: POOL_BYTES, slotBytesMax: 16 * MIB });
-  readonly kernel: Kernel = new Kernel(this.pool);
+  /** Called with the first fatal error. */
+  onDeath: (error: Error) => void = () => undefined;
+  readonly pool: Pool;
+  readonly kernel: Kernel;
   readonly directory: string;
-  disk: Disk;
+  readonly disk: Disk;
+  cipher: Cipher | null = null;
   #drawn = 0;
 
-  constructor(directory: string, disk: Disk) {
+  constructor(directory: string, disk: Disk, memory?: Pick<Rig, 'pool' | 'kernel'>) {
+    this.pool = memory?.pool ?? new Pool({ bytes: POOL_BYTES, slotBytesMax: 16 * MIB });
+    this.kernel = memory?.kernel ?? new Kernel(this.pool);
     this.directory = directory;
     this.disk = disk;
   }
@@ -121,8 +127,11 @@ export class Rig {
       clock,
       logger,
       randomBytes: (count) => this.#draw(count),
-      cipher: null,
-      onFatal: (error) => this.fatal.push(error),
+      cipher: this.cipher,
+      onFatal: (error) => {
+        this.fatal.push(error);
+        this.onDeath(error);
+      },
       onRound: () => undefined,
     });
   }
@@ -223,65 +232,4 @@ export function partitionOf(store: NodeStore, uuid: string): PartitionGroup {
   const partition = store.partition(uuid);
   assert(partition !== null);
   return partition;
-}
-
-/** A disk whose troubles a test switches on and off. */
-export class ShakyDisk implements Disk {
-  readonly #disk: Disk;
-  /** null: as the disk below says. */
-  freeBytesSaid: number | null = null;
-  /** System error code of every write, of those below a path, or null. */
-  writeError: { readonly code: string; readonly below: string } | null = null;
-  syncError: string | null = null;
-
-  constructor(disk: Disk) {
-    this.#disk = disk;
-  }
-
-  async openFile(path: string, options: { readonly create: boolean }): Promise<SegmentFile> {
-    const file = await this.#disk.openFile(path, options);
-    return {
-      write: (pieces, at) => {
-        const { writeError } = this;
-        if (writeError !== null && path.includes(writeError.below)) {
-          return Promise.reject(systemError(writeError.code));
-        }
-        return file.write(pieces, at);
-      },
-      sync: () =>
-        this.syncError === null ? file.sync() : Promise.reject(systemError(this.syncError)),
-      readInto: (target, at) => file.readInto(target, at),
-      truncate: (size) => file.truncate(size),
-      size: () => file.size(),
-      close: () => file.close(),
-    };
-  }
-
-  list(directory: string): Promise<string[]> {
-    return this.#disk.list(directory);
-  }
-  makeDir(directory: string): Promise<string | null> {
-    return this.#disk.makeDir(directory);
-  }
-  removeFile(path: string): Promise<void> {
-    return this.#disk.removeFile(path);
-  }
-  removeDir(directory: string): Promise<void> {
-    return this.#disk.removeDir(directory);
-  }
-  rename(from: string, to: string): Promise<void> {
-    return this.#disk.rename(from, to);
-  }
-  syncDir(directory: string): Promise<void> {
-    return this.#disk.syncDir(directory);
-  }
-  freeBytes(directory: string): Promise<number> {
-    return this.freeBytesSaid === null
-      ? this.#disk.freeBytes(directory)
-      : Promise.resolve(this.freeBytesSaid);
-  }
-}
-
-function systemError(code: string): Error {
-  return Object.assign(new Error(code), { code });
 }
