@@ -47,7 +47,7 @@ export class Credentials {
   }
 
   /** The user of a login. errors: SessionEnded 9, 10, 11; OperatingError 58 */
-  async loginUser(request: Exclude<LoginRequest, { readonly kind: 'malformed' }>): Promise<number> {
+  async loginUser(request: LoginRequest): Promise<number> {
     if (request.kind === 'token') {
       const user = this.#userOfToken(request.token);
       if (user === null) throw new SessionEnded(INVALID_TOKEN);

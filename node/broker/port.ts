@@ -68,26 +68,15 @@ export type LoginRequest = {
 } & (
   | { readonly kind: 'password'; readonly username: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string }
-  /** The version was read, what follows has no known shape: 14 by the version, else 15. */
-  | { readonly kind: 'malformed' }
 );
-
-/** Protocol versions that are accepted, as an eviction for reason 14 names them. */
-export interface ProtocolWindow {
-  readonly version: number;
-  readonly versionMin: number;
-}
 
 /** Why a session ended; numbers of the eviction reasons of wire 0.9. */
 export class SessionEnded extends Error {
   readonly reason: number;
-  /** Given with reason 14 only. */
-  readonly window: ProtocolWindow | null;
 
-  constructor(reason: number, window: ProtocolWindow | null = null) {
+  constructor(reason: number) {
     super(`session ended, eviction reason ${reason}`);
     this.reason = reason;
-    this.window = window;
   }
 }
 

@@ -1,5 +1,6 @@
 import type { LoginReply } from '@iggy-ts/wire/commands/replies';
 import { OperatingError, STATUS } from '@iggy-ts/wire/status';
+import { acceptsVersion, PROTOCOL_VERSION } from '@iggy-ts/wire/v09/login';
 import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Groups } from '../cluster/port.ts';
@@ -11,12 +12,7 @@ import type { Credentials } from './credentials.ts';
 import { type LoginRequest, SessionEnded } from './port.ts';
 import type { Proposer } from './propose.ts';
 import { Ticker } from './ticker.ts';
-import {
-  isVersionAccepted,
-  PROTOCOL_VERSION,
-  PROTOCOL_WINDOW,
-  SERVER_VERSION,
-} from './versions.ts';
+import { SERVER_VERSION } from './versions.ts';
 
 // Sessions stand in the replicated metadata; here is which connection has which.
 //
@@ -29,7 +25,6 @@ const NO_SESSION = 1;
 const SESSION_ERROR = 12;
 const STALE_CLIENT = 13;
 const INCOMPATIBLE_PROTOCOL = 14;
-const MALFORMED_LOGIN = 15;
 
 /** A connection is stale after this much of the heartbeat interval without a frame. */
 const STALE_FACTOR = 1.2;
@@ -108,13 +103,12 @@ export class Sessions {
   /**
    * Version, credentials, session, in this order. A failed login leaves the connection as it was.
    *
-   * errors   SessionEnded 9, 10, 11, 12, 14, 15; OperatingError 58
+   * errors   SessionEnded 9, 10, 11, 12, 14; OperatingError 58
    */
   async login(connection: LocalConnection, request: LoginRequest): Promise<LoginReply & Commit> {
-    if (!isVersionAccepted(request.version.protocolVersion)) {
-      throw new SessionEnded(INCOMPATIBLE_PROTOCOL, PROTOCOL_WINDOW);
+    if (!acceptsVersion(request.version.protocolVersion)) {
+      throw new SessionEnded(INCOMPATIBLE_PROTOCOL);
     }
-    if (request.kind === 'malformed') throw new SessionEnded(MALFORMED_LOGIN);
     if (connection.isChanging) throw new SessionEnded(SESSION_ERROR);
     connection.isChanging = true;
     try {
