@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { OperatingError } from '@iggy-ts/wire/status';
 import { LogDamaged } from '../log/damage.ts';
 import { SystemDisk } from '../log/file.ts';
+import { FolderLock } from '../log/lock-file.ts';
 import { FolderRefused } from './identity.ts';
 import { createTopic, execute, partitionOf, Rig, SETTINGS } from './rig.ts';
 import { partitionSettingsOf } from './topology.ts';
@@ -79,6 +80,18 @@ describe('NodeStore on a real folder', () => {
     const store = rig.open({}, () => Promise.reject(new Error('in use')));
     await assert.rejects(store, /in use/u);
     assert.deepEqual(await readdir(data), []);
+  });
+
+  it('leaves a folder alone that another store has open, until that is closed', async () => {
+    const take = (): Promise<FolderLock> =>
+      FolderLock.take({ directory: data, pid: process.pid, procDirectory: '/proc' });
+    const store = await rig.open({}, take);
+    const [partition] = await createTopic(store, 't', { partitions: 1 });
+    await assert.rejects(rig.open({}, take), /in use/u);
+    assert.equal((await rig.append(partition!, ['a'])).baseOffset, 0);
+    await store.close();
+    const next = await rig.open({}, take);
+    await next.close();
   });
 
   it('gives the lock back when it refuses to start, and when it is closed', async () => {

@@ -22,6 +22,7 @@ import type {
   Position,
   RequestNumber,
 } from './port.ts';
+import type { RangeReader } from './range-reader.ts';
 import { planTrim, type RetentionRules } from './retention-plan.ts';
 
 export interface PartitionOptions {
@@ -47,6 +48,7 @@ export interface PartitionDependencies {
   readonly pool: Pool;
   /** null: messages are stored as they came. */
   readonly cipher: Cipher | null;
+  readonly reader: RangeReader;
   readonly space: DiskSpace;
   readonly logger: Logger;
   readonly wallUs: () => number;
@@ -205,8 +207,10 @@ export class Partition implements PartitionGroup {
     readonly bytesMax: number;
     readonly headroom: number;
   }): Promise<Records | null> {
-    const { cipher } = this.#dependencies;
-    const records = await this.#group.log.read({ ...request, offsetEnd: this.state.nextOffset });
+    const { cipher, reader } = this.#dependencies;
+    const offset = Math.max(request.offset, this.#firstOffset());
+    const visible = { ...request, offset, offsetEnd: this.state.nextOffset };
+    const records = await reader.read(this.#group.log, visible);
     return records === null || cipher === null ? records : cipher.decrypt(records);
   }
 
@@ -283,7 +287,7 @@ export class Partition implements PartitionGroup {
     this.#requireOpen();
     space.requireRoom();
     const { batchAt, batchBytes, count, partitionId, numbering } = request;
-    const own = cipher === null ? null : await cipher.encrypt(batchAt, batchBytes);
+    const own = cipher === null ? null : await encrypt(cipher, batchAt, batchBytes);
     const at = own?.at ?? batchAt;
     const bytes = own?.bytes ?? batchBytes;
     try {
@@ -362,6 +366,20 @@ export class Partition implements PartitionGroup {
 }
 
 const DONE: Promise<void> = Promise.resolve();
+
+/** errors: 71 the batch has no room to grow in a slot. */
+async function encrypt(
+  cipher: Cipher,
+  at: number,
+  bytes: number,
+): Promise<{ readonly at: number; readonly bytes: number }> {
+  try {
+    return await cipher.encrypt(at, bytes);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new OperatingError(STATUS.cannotEncryptData, 'the batch is too large', { cause });
+  }
+}
 
 function numberOf(numbering: RequestNumber | null): Partial<Proposal> {
   return numbering === null ? {} : numbering;
