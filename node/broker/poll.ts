@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { BATCH, BATCH_HEADER_BYTES, MESSAGE } from '@iggy-ts/wire/batch';
 import { PARTITION_ID_RESYNC } from '@iggy-ts/wire/commands/replies';
 import type { PollMessages, PollMessagesOnPrimary } from '@iggy-ts/wire/commands/requests';
 import { OperatingError, STATUS } from '@iggy-ts/wire/status';
@@ -15,6 +14,7 @@ import type { Flights } from './flights.ts';
 import { borrowingMember, consumerKey } from './membership.ts';
 import { POLL_HEADROOM, type Polled } from './port.ts';
 import { flightPlace, type Rebalancing } from './rebalancing.ts';
+import { lastOffsetOf, RecordReader } from './record-reader.ts';
 
 export interface PollDependencies {
   readonly groups: Groups;
@@ -54,7 +54,7 @@ interface Place {
  * source   semantics 0.9, 9 and 12.7
  */
 export class Poll {
-  readonly #bytesMax: number;
+  readonly #reader: RecordReader;
   readonly #groups: Groups;
   readonly #pool: Pool;
   readonly #clock: Clock;
@@ -72,8 +72,8 @@ export class Poll {
     this.#flights = dependencies.flights;
     this.#rebalancing = dependencies.rebalancing;
     this.#observer = dependencies.observer;
-    this.#bytesMax = Math.min(options.frameBytesMax, this.#pool.slotBytesMax) - POLL_HEADROOM;
-    assert(this.#bytesMax > 0);
+    const bytesMax = Math.min(options.frameBytesMax, this.#pool.slotBytesMax) - POLL_HEADROOM;
+    this.#reader = new RecordReader({ bytesMax }, dependencies);
   }
 
   /**
@@ -163,8 +163,7 @@ export class Poll {
     const offset = await startOf(partition, command, reader);
     // The log is read up to the committed end, so an offset above it finds nothing.
     if (offset >= partition.state.nextOffset) return isOwner() ? nothing() : resync();
-    const request = { offset, count, bytesMax: this.#bytesMax, headroom: POLL_HEADROOM };
-    const records = await partition.read(request);
+    const records = await this.#reader.read(partition, offset, count);
     if (!isOwner()) return this.#drop(records, resync());
     // What was read before a purge does not exist any more.
     if (records === null || partition.state.purge !== purge) return this.#drop(records, nothing());
@@ -278,27 +277,6 @@ async function startOf(
         ? await partition.offsetAtTime(strategy.timestampUs)
         : Number.POSITIVE_INFINITY;
   }
-}
-
-/** Walks the batch headers: one step per batch. Offsets inside of a batch are dense. */
-function lastOffsetOf(view: DataView, { recordsAt, recordsBytes }: Records): number {
-  const end = recordsAt + recordsBytes;
-  let last = recordsAt;
-  for (let at = recordsAt; at < end; ) {
-    last = at;
-    const bytes = readU64(view, at + BATCH.length);
-    assert(bytes > BATCH_HEADER_BYTES && at + bytes <= end);
-    at += bytes;
-  }
-  const delta = view.getUint32(last + BATCH_HEADER_BYTES + MESSAGE.offsetDelta, true);
-  const count = view.getUint32(last + BATCH.messagesCount, true);
-  return readU64(view, last + BATCH.baseOffset) + delta + count - 1;
-}
-
-function readU64(view: DataView, at: number): number {
-  const high = view.getUint32(at + 4, true);
-  assert(high <= 0x1f_ffff);
-  return high * 0x1_0000_0000 + view.getUint32(at, true);
 }
 
 /** Whether the request came over a route, for which another session must be attached. */
