@@ -8,7 +8,7 @@ import { hexOf } from '../log/op-header.ts';
 // So a folder with node.json has had its metadata, and one without it but with node.json.tmp was
 // never used: it may be begun anew.
 
-export const FORMAT = 1;
+const FORMAT = 1;
 const NAME = 'node.json';
 const BYTES_MAX = 4096;
 const UUID = /^[0-9a-f]{32}$/u;

@@ -1,16 +1,14 @@
 import assert from 'node:assert/strict';
 import { OperatingError, STATUS } from '@iggy-ts/wire/status';
+import { STORE_ENTRIES_MAX } from '../state/partition-op.ts';
 import type { ConsumerKind } from './port.ts';
 
 // Offsets that polls have moved and no op has stored yet:
 //
 //   poll ─► move ─► #offsets (what `next` continues behind) ─► #waiting ─► one op ─► state
 //
-// While one op is under way, further moves gather; the next op takes up to three of them. What an
+// While one op is under way, further moves gather; the next op takes as many as fit. What an
 // explicit store, a delete or a purge says afterwards wins over whatever still waits here.
-
-/** Offsets that fit into one op. */
-export const OFFSETS_PER_OP_MAX = 3;
 
 export interface StoredOffset {
   readonly kind: ConsumerKind;
@@ -107,7 +105,7 @@ export class OffsetCursors {
 
   #pump(): void {
     if (this.#flight !== null || this.#waiting.size === 0) return;
-    const keys = [...this.#waiting].slice(0, OFFSETS_PER_OP_MAX);
+    const keys = [...this.#waiting].slice(0, STORE_ENTRIES_MAX);
     const offsets = keys.map((key) => {
       this.#waiting.delete(key);
       const offset = this.#offsets.get(key);

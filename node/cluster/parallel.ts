@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 
 /** Directories opened, made or closed at one time: enough to keep a disk busy. */
-export const PARALLEL_MAX = 32;
+const PARALLEL_MAX = 32;
 
 /**
  * Runs `run` over all items, at most PARALLEL_MAX at a time. Waits for all that began; then throws

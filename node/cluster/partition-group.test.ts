@@ -151,6 +151,18 @@ describe('a partition group', () => {
     await partition.deleteOffset({ ...target, numbering: numbered(3, 7) });
   });
 
+  it('syncs explicit offsets of a topic that asks for it, under a relaxed policy', async () => {
+    await store.close();
+    store = await rig.open({ fsync: { policy: 'os', intervalMs: 1000 } });
+    const settings = { consumerOffsetDurability: 'persisted' } as const;
+    const [strict] = await createTopic(store, 'strict', { partitions: 1, settings });
+    await rig.append(strict!, ['a', 'b']);
+    await strict!.storeOffset({ kind: 'consumer', id: 1, offset: 1, numbering: null });
+    disk.powerCycle();
+    store = await rig.open();
+    assert.equal(store.partition(strict!.uuid)?.storedOffset('consumer', 1), 1);
+  });
+
   it('deletes a cursor that nothing has stored yet', async () => {
     await rig.append(partition, ['a', 'b']);
     partition.autoCommit('consumer', 1, 1);
