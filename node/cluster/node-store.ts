@@ -23,7 +23,6 @@ import { Metadata } from './metadata-group.ts';
 import { inParallel } from './parallel.ts';
 import { type Cipher, Partition } from './partition-group.ts';
 import type { Groups, PartitionGroup, PartitionSettings } from './port.ts';
-import { RangeReader } from './range-reader.ts';
 import { Retention } from './retention.ts';
 import { partitionSettingsOf, retentionRulesOf } from './topology.ts';
 import { Trash } from './trash.ts';
@@ -109,7 +108,6 @@ export class NodeStore implements Groups {
   /** Changes under way. */
   readonly #carrying: Set<Promise<void>> = new Set();
   readonly #retention: Retention;
-  readonly #reader: RangeReader;
   #closing: Promise<void> | null = null;
 
   private constructor(
@@ -122,7 +120,6 @@ export class NodeStore implements Groups {
     this.#options = options;
     this.#dependencies = dependencies;
     this.#parts = parts;
-    this.#reader = new RangeReader({ pool: dependencies.pool });
     this.#retention = new Retention(
       { intervalMs: options.retention.intervalMs },
       { clock: dependencies.clock, runPass: () => this.runRetention() },
@@ -259,7 +256,6 @@ export class NodeStore implements Groups {
         kernel,
         pool,
         cipher,
-        reader: this.#reader,
         space,
         logger,
         wallUs: () => clock.wallUs(),

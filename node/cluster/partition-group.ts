@@ -22,7 +22,6 @@ import type {
   Position,
   RequestNumber,
 } from './port.ts';
-import type { RangeReader } from './range-reader.ts';
 import { planTrim, type RetentionRules } from './retention-plan.ts';
 
 export interface PartitionOptions {
@@ -48,7 +47,6 @@ export interface PartitionDependencies {
   readonly pool: Pool;
   /** null: messages are stored as they came. */
   readonly cipher: Cipher | null;
-  readonly reader: RangeReader;
   readonly space: DiskSpace;
   readonly logger: Logger;
   readonly wallUs: () => number;
@@ -207,10 +205,10 @@ export class Partition implements PartitionGroup {
     readonly bytesMax: number;
     readonly headroom: number;
   }): Promise<Records | null> {
-    const { cipher, reader } = this.#dependencies;
+    const { cipher } = this.#dependencies;
     const offset = Math.max(request.offset, this.#firstOffset());
     const visible = { ...request, offset, offsetEnd: this.state.nextOffset };
-    const records = await reader.read(this.#group.log, visible);
+    const records = await this.#group.log.read(visible);
     return records === null || cipher === null ? records : cipher.decrypt(records);
   }
 

@@ -98,7 +98,7 @@ export interface PartitionGroup {
   /**
    * Committed batches from `offset` on, decrypted, at most `count` messages. At least one message
    * even if it is larger than `bytesMax`; null when nothing is there. Offsets below the first one
-   * are read from the first one. The slot is the caller's to give back to the pool.
+   * are read from the first one. A read ends with its segment. The slot is the caller's to give back to the pool.
    *
    * errors   4027, 4039 damaged; 72 cannot be decrypted
    */
