@@ -50,6 +50,11 @@ export const ROOMS: readonly Room[] = [
     modules: [...PURE, 'node:crypto', '@noble/hashes/*'],
   },
   {
+    path: 'node/broker/world.ts',
+    rooms: ['node/base', 'node/broker', 'node/cluster', 'node/sim', 'wire'],
+    modules: PURE,
+  },
+  {
     path: 'node/cluster',
     rooms: [
       'node/base',
