@@ -18,7 +18,7 @@ export interface Session {
   readonly turns: WeakMap<object, number>;
 }
 
-export interface BalancedChoice {
+interface BalancedChoice {
   readonly request: number;
   readonly checksumLow: number;
   readonly checksumHigh: number;

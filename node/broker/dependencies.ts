@@ -38,7 +38,7 @@ export interface Hasher {
 }
 
 /** Figures of GetStats that the machine knows; the rest is counted by the broker. */
-export type SystemFigures = Omit<
+type SystemFigures = Omit<
   StatsReply,
   | 'messagesSizeBytes'
   | 'streamsCount'

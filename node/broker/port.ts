@@ -1,7 +1,6 @@
 import type { Confirmation, LoginReply, ReplyOf } from '@iggy-ts/wire/commands/replies';
 import type {
   ClientVersion,
-  Command,
   CommandKind,
   MetadataCommand,
   PartitionCommand,
@@ -160,5 +159,3 @@ export interface Broker {
   readonly metadataCommit: number;
   readonly ready: boolean;
 }
-
-export type { Command };
