@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { OperatingError, STATUS } from '@iggy-ts/wire/status';
 import type { Logger } from './base/logger.ts';
@@ -14,10 +14,17 @@ import { formatConfig } from './config/help.ts';
 import { type Address, formatAddress, parseLogLevel } from './config/values.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { LogDamaged } from './log/damage.ts';
+import { BatchCipher, parseEncryptionKey } from './log/encryption.ts';
 import { SystemDisk } from './log/file.ts';
+import { FolderInUse, FolderLock, LOCK_NAME } from './log/lock-file.ts';
 import { ArchiveRefused, DiagnosticArchive } from './observe/archive.ts';
 import { LogWriter } from './observe/log-writer.ts';
-import { Metrics, type Observation, type ObservedLag, type ObservedTopic } from './observe/metrics.ts';
+import {
+  Metrics,
+  type Observation,
+  type ObservedLag,
+  type ObservedTopic,
+} from './observe/metrics.ts';
 import { SystemClock } from './observe/system-clock.ts';
 import { SystemStats } from './observe/system-stats.ts';
 import type { TopicSettings } from './state/topic-options.ts';
@@ -31,6 +38,7 @@ import { TcpListener } from './transports/tcp.ts';
 export const VERSION = '0.1.0';
 
 /** Exit codes of a start that was refused; docs/run-a-node.md lists all. */
+const EXIT_CONFIG = 3;
 const EXIT_FOLDER = 4;
 const EXIT_ADDRESS = 5;
 
@@ -250,18 +258,46 @@ async function openStore(
     {
       ...dependencies,
       disk: new SystemDisk(),
-      lockFolder: () => Promise.resolve({ release: () => Promise.resolve() }),
+      lockFolder,
       randomBytes,
-      cipher: null,
+      cipher: await openCipher(config, deps),
     },
   );
 }
 
+function lockFolder(directory: string): Promise<FolderLock> {
+  return FolderLock.take({ directory, pid: process.pid, procDirectory: '/proc' });
+}
+
+/** null: what is stored is readable. */
+async function openCipher(
+  { encryption }: Config,
+  deps: { readonly pool: Pool; readonly kernel: Kernel },
+): Promise<BatchCipher | null> {
+  if (!encryption.enabled) return null;
+  try {
+    const text =
+      encryption.keyFile === '' ? encryption.key : await readFile(encryption.keyFile, 'utf8');
+    return new BatchCipher(parseEncryptionKey(text), deps);
+  } catch (cause) {
+    const key = encryption.keyFile === '' ? 'encryption.key' : 'encryption.key_file';
+    const sentence = `${key}: ${(cause as Error).message}; expected base64 of 32 bytes`;
+    throw new StartProblem(EXIT_CONFIG, sentence, { cause });
+  }
+}
+
 /** Removes what lies in the data folder, once nobody else uses it. */
 async function emptyFolder(directory: string, logger: Logger): Promise<void> {
-  logger.warn('the data folder is emptied, as --fresh asks', { directory });
-  for (const name of await readdir(directory).catch(() => [])) {
-    await rm(join(directory, name), { recursive: true, force: true });
+  await mkdir(directory, { recursive: true });
+  const lock = await lockFolder(directory);
+  try {
+    logger.warn('the data folder is emptied, as --fresh asks', { directory });
+    for (const name of await readdir(directory)) {
+      if (name === LOCK_NAME) continue;
+      await rm(join(directory, name), { recursive: true, force: true });
+    }
+  } finally {
+    await lock.release();
   }
 }
 
@@ -420,9 +456,7 @@ async function observe(parts: {
   };
 }
 
-function* observeTopics(
-  store: NodeStore,
-): Generator<ObservedTopic> {
+function* observeTopics(store: NodeStore): Generator<ObservedTopic> {
   const { state } = store.metadata;
   for (const stream of state.streams()) {
     for (const topic of state.topics(stream.id)) {
@@ -440,9 +474,7 @@ function* observeTopics(
   }
 }
 
-function* observeLags(
-  store: NodeStore,
-): Generator<ObservedLag> {
+function* observeLags(store: NodeStore): Generator<ObservedLag> {
   const { state } = store.metadata;
   for (const stream of state.streams()) {
     for (const topic of state.topics(stream.id)) {
@@ -463,7 +495,11 @@ function* observeLags(
 
 function asStartProblem(error: unknown): unknown {
   if (error instanceof StartProblem) return error;
-  if (error instanceof FolderRefused || error instanceof LogDamaged) {
+  if (
+    error instanceof FolderRefused ||
+    error instanceof FolderInUse ||
+    error instanceof LogDamaged
+  ) {
     return new StartProblem(EXIT_FOLDER, error.message, { cause: error });
   }
   const code = (error as NodeJS.ErrnoException).code ?? '';

@@ -11,7 +11,8 @@ import { codeOf } from './file.ts';
 // started when it did: a number alone is given out again. The kernel's own file locks would be
 // simpler, but Node does not reach them.
 
-const NAME = 'lock';
+/** File that names the holder. */
+export const LOCK_NAME = 'lock';
 /** Attempts that end because others did the same at the same moment. */
 const ATTEMPTS_MAX = 8;
 /** Field 22 of /proc/PID/stat, counted behind the name of the command, which may hold blanks. */
@@ -32,6 +33,14 @@ export interface FolderLockOptions {
   readonly procDirectory: string;
 }
 
+/** Another process, alive, has the folder. The sentence names it and says what to do. */
+export class FolderInUse extends Error {
+  constructor(sentence: string) {
+    super(sentence);
+    this.name = 'FolderInUse';
+  }
+}
+
 /**
  * Exclusive use of a folder by this process.
  *
@@ -50,7 +59,7 @@ export class FolderLock {
   /**
    * Takes the lock of a folder that exists. What a dead process left is no obstacle.
    *
-   * errors   Error that names the holder's number, when that is alive; those of the file system
+   * errors   FolderInUse when the holder is alive; those of the file system
    */
   static async take(options: FolderLockOptions): Promise<FolderLock> {
     const { directory, pid, procDirectory } = options;
@@ -58,8 +67,8 @@ export class FolderLock {
     if (self === null) throw new Error(`${procDirectory} does not tell about process ${pid}`);
     const lock = new FolderLock(options, JSON.stringify(self));
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
-      if (await lock.#link(NAME)) return lock;
-      const held = await lock.#read(NAME);
+      if (await lock.#link(LOCK_NAME)) return lock;
+      const held = await lock.#read(LOCK_NAME);
       if (held === null) continue;
       await lock.#requireDead(held);
       if (await lock.#replace(held)) return lock;
@@ -71,7 +80,7 @@ export class FolderLock {
   async release(): Promise<void> {
     if (this.#released) return;
     this.#released = true;
-    if ((await this.#read(NAME)) === this.#text) await this.#remove(NAME);
+    if ((await this.#read(LOCK_NAME)) === this.#text) await this.#remove(LOCK_NAME);
   }
 
   /** Puts the own lock in place of a dead one, unless that has changed meanwhile. */
@@ -84,9 +93,9 @@ export class FolderLock {
       return false;
     }
     try {
-      if ((await this.#read(NAME)) !== held) return false;
-      await this.#remove(NAME);
-      return await this.#link(NAME);
+      if ((await this.#read(LOCK_NAME)) !== held) return false;
+      await this.#remove(LOCK_NAME);
+      return await this.#link(LOCK_NAME);
     } finally {
       await this.#remove(TAKING);
     }
@@ -100,12 +109,15 @@ export class FolderLock {
     const found = await identify(procDirectory, holder.pid);
     if (found?.startTicks !== holder.startTicks || found.bootId !== holder.bootId) return;
     const who = holder.pid === pid ? 'this process' : `process ${holder.pid}`;
-    throw new Error(`the data folder ${directory} is in use by ${who} (pid ${holder.pid})`);
+    throw new FolderInUse(
+      `the data folder ${directory} is in use by ${who} (pid ${holder.pid}): ` +
+        'stop it, or name another folder with --path',
+    );
   }
 
   /** A name appears with its content or not at all. */
   async #link(name: string): Promise<boolean> {
-    const own = this.#pathOf(`${NAME}.${this.#options.pid}`);
+    const own = this.#pathOf(`${LOCK_NAME}.${this.#options.pid}`);
     await fs.writeFile(own, this.#text, { mode: 0o640 });
     try {
       await fs.link(own, this.#pathOf(name));
@@ -131,7 +143,7 @@ export class FolderLock {
   }
 }
 
-const TAKING = `${NAME}.taking`;
+const TAKING = `${LOCK_NAME}.taking`;
 
 /** null: there is no such process. */
 async function identify(procDirectory: string, pid: number): Promise<Holder | null> {
