@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
 import type { LoginReply, PolledHeader, SendMessagesReply } from '@iggy-ts/wire/commands/replies';
 import type { Command, PollMessages, SendMessages } from '@iggy-ts/wire/commands/requests';
+import { STATUS } from '@iggy-ts/wire/status';
 import {
   COMMAND_BYTE,
   decodeEviction,
@@ -15,7 +17,7 @@ import {
   RequestHeader,
 } from '@iggy-ts/wire/v09/frame';
 import { decodeLoginReply, encodeLogin, PROTOCOL_VERSION } from '@iggy-ts/wire/v09/login';
-import { OPERATION } from '@iggy-ts/wire/v09/operations';
+import { hasResultSection, OPERATION } from '@iggy-ts/wire/v09/operations';
 import {
   type BodyKind,
   decodePolledHeader,
@@ -34,6 +36,10 @@ import { ConnectionLost, RequestFailed, SessionEvicted } from './failures.ts';
 // Requests that are made before the answer to the last one wait in the order they were made.
 
 const VERSION = { protocolVersion: PROTOCOL_VERSION, sdkName: 'iggy-ts', sdkVersion: '0.1.0' };
+
+/** How often and how long a request is repeated that the server could not carry out yet. */
+const TRANSIENT_EVERY_MS = 50;
+const TRANSIENT_MS_MAX = 30_000;
 
 /** A whole answer, undecoded. */
 export interface RawReply {
@@ -170,7 +176,18 @@ export class IggyClient {
     header.request = isRegister ? 0 : this.#requestNext;
     if (!isRegister && operation !== OPERATION.nonReplicated) this.#requestNext += 1;
     encodeRequestHeader(new DataView(head.buffer), 0, header);
-    const frame = await this.#write([head, body, ...(more === null ? [] : [more])]);
+    const pieces = [head, body, ...(more === null ? [] : [more])];
+    const endMs = performance.now() + TRANSIENT_MS_MAX;
+    for (;;) {
+      const reply = await this.#writeAndRead(pieces);
+      if (!isTransient(reply) || performance.now() > endMs) return reply;
+      // The same frame again, number and all: the server knows what it has carried out.
+      await wait(TRANSIENT_EVERY_MS);
+    }
+  }
+
+  async #writeAndRead(pieces: readonly Uint8Array[]): Promise<RawReply> {
+    const frame = await this.#write(pieces);
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     if (frameCommand(view, 0) === COMMAND_BYTE.eviction) {
       const eviction = decodeEviction(view, 0, frame.length);
@@ -228,6 +245,16 @@ export class IggyClient {
       new Uint32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + 16)),
     );
   }
+}
+
+/** Codes 57 and 58 say: the same request again. */
+function isTransient({ header, body }: RawReply): boolean {
+  let code = header.status;
+  if (code === 0 && hasResultSection(header.operation)) {
+    const section = decodeResultSection(body, 0, body.length);
+    if (typeof section !== 'string') code = section.code;
+  }
+  return code === STATUS.transientNotCommitted || code === STATUS.transientNotAccepted;
 }
 
 /** The decoded answer, or the failure that it says. */
