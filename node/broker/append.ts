@@ -106,9 +106,12 @@ export class Append {
     checks: typeof CHECK_RECEIVED,
   ): Promise<Executed<readonly Confirmation[]>> {
     const startedUs = this.#clock.monotonicUs();
-    const { stream, topic } = this.#authorizer.requireTopic(actor, command, 'send');
+    this.#authorizer.requireUser(actor);
     const { batchAt, batchBytes, numbering } = place;
-    const fixed = this.#fixedPartition(topic, command);
+    // A missing partition is reported before a missing permission, like a missing topic.
+    const found = this.#authorizer.findTopic(command);
+    const fixed = found === null ? null : this.#fixedPartition(found, command);
+    const { stream, topic } = this.#authorizer.requireTopic(actor, command, 'send');
     this.#requireBatch(command, place, checks);
     const partitionId = fixed ?? this.#balancedPartition(topic, actor, numbering);
     const partition = topic.partitions[partitionId];

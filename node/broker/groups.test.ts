@@ -263,11 +263,26 @@ describe('consumer groups', () => {
       await fill();
       await joined(first);
       const second = await world.login();
-      // The join sees nothing in flight, so partition 3 moves when it is executed. A poll of it in
-      // between would be served what second is served as well.
+      const { metadata } = world.store;
+      const { propose } = metadata;
+      const gate = Promise.withResolvers<void>();
+      Object.assign(metadata, {
+        propose: async (...args: Parameters<typeof propose>) => {
+          await gate.promise;
+          return propose.apply(metadata, args);
+        },
+      });
+      // 1. the join sees nothing in flight  2. the owner polls partition 3  3. the join is executed
+      // and moves it: what was served in 2 would be served to second as well.
       const joining = second.done({ kind: 'joinConsumerGroup', ...GROUP_ID });
-      const [early, kept] = await Promise.all([poll(first, 3), poll(first, 0)]);
+      const polling = Promise.all([poll(first, 3), poll(first, 0)]);
+      for (let turn = 0; turn < 10; turn += 1) {
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      gate.resolve();
+      const [early, kept] = await polling;
       await joining;
+      Object.assign(metadata, { propose });
       assert.equal(early.partitionId, PARTITION_ID_RESYNC);
       assert.deepEqual(kept.texts, ['a', 'b']);
       assert.deepEqual((await poll(second, 3)).texts, ['a', 'b']);
@@ -379,6 +394,39 @@ describe('consumer groups', () => {
       world.rig.clock.pass(31_000);
       await settled();
       assert.equal(await sync(first), null);
+    });
+
+    it('are not read for a group that is deleted meanwhile, nor handed over in it', async () => {
+      await fill();
+      await joined(first);
+      const slow = partition(3);
+      const gate = Promise.withResolvers<void>();
+      const { read } = slow;
+      Object.assign(slow, {
+        read: async (...args: Parameters<typeof read>) => {
+          await gate.promise;
+          return read.apply(slow, args);
+        },
+      });
+      const { metadata } = world.store;
+      const { propose } = metadata;
+      const kinds: string[] = [];
+      Object.assign(metadata, {
+        propose: (...args: Parameters<typeof propose>) => {
+          kinds.push(args[0].kind);
+          return propose.apply(metadata, args);
+        },
+      });
+      const polled = poll(first, 3, true);
+      await newMember();
+      await first.done({ kind: 'deleteConsumerGroup', ...GROUP_ID });
+      gate.resolve();
+      assert.equal((await polled).partitionId, PARTITION_ID_RESYNC);
+      assert.equal(slow.storedOffset('group', 0), null);
+      await settled();
+      assert(!kinds.includes('completeRevocations'));
+      Object.assign(slow, { read });
+      Object.assign(metadata, { propose });
     });
 
     it('are free of marks after a purge', async () => {

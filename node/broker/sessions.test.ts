@@ -146,6 +146,17 @@ describe('logging in', () => {
     assert.equal(await login, 9);
   });
 
+  it('does not take a password that was changed while it was checked', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    world.hasher.held = promise;
+    const login = evictionOf(world.connect().login());
+    const change = { kind: 'changePassword', caller: null, userId: id(0) } as const;
+    const hashes = { currentHash: 'hash of iggy', passwordHash: 'hash of other' };
+    assert.equal((await world.store.metadata.propose({ ...change, ...hashes }, null)).code, 0);
+    resolve();
+    assert.equal(await login, 9);
+  });
+
   it('ends the session again when the socket closed while it was opened', async () => {
     const client = world.connect();
     const login = evictionOf(client.login());
@@ -356,6 +367,15 @@ describe('the table of sessions', () => {
     third.connection.close();
     await fourth.done({ ...STREAM, name: 't' });
     assert.equal(await evictionOf(world.connect().login()), 0);
+    await world.stop();
+  });
+
+  it('removes another session for each of two logins at a time', async () => {
+    const world = await World.start({ sessionsMax: 3 });
+    for (let turn = 0; turn < 3; turn += 1) await world.login();
+    await world.crash();
+    await Promise.all([world.login(), world.login()]);
+    assert.equal(world.store.metadata.state.counts().sessions, 3);
     await world.stop();
   });
 

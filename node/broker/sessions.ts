@@ -175,7 +175,7 @@ export class Sessions {
     // The socket may have closed, or another login of the same client may have overtaken this one.
     if (connection.isClosed) this.#endLater(opened);
     if (connection.isClosed || !this.isLive(opened)) throw new SessionEnded(NO_SESSION);
-    this.#bound.get(client)?.unbind();
+    // A connection that had the client id before finds its session no longer live.
     this.#bound.set(client, connection);
     connection.bind(opened);
     return opened;
