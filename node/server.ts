@@ -12,6 +12,7 @@ import { NodeStore } from './cluster/node-store.ts';
 import type { Config } from './config/config.ts';
 import { formatConfig } from './config/help.ts';
 import { type Address, formatAddress, parseLogLevel } from './config/values.ts';
+import { HttpServer } from './http/http-server.ts';
 import { Kernel } from './kernel/kernel.ts';
 import { LogDamaged } from './log/damage.ts';
 import { BatchCipher, parseEncryptionKey } from './log/encryption.ts';
@@ -205,6 +206,15 @@ async function startNode(
     bound.tcp = await listen('tcp.address', config.tcp.address, () => listener.start());
     address.tcpPort = bound.tcp.port;
     started.push({ what: 'tcp', stop: (drainMs) => listener.stop({ drainMs }) });
+  }
+  if (config.http.enabled) {
+    const http = new HttpServer(config.http, {
+      ...{ broker, metrics, observer: metrics },
+      onBug: (cause) => logger.error('an HTTP request met a bug', { cause }),
+    });
+    bound.http = await listen('http.address', config.http.address, () => http.start());
+    address.httpPort = bound.http.port;
+    started.push({ what: 'http', stop: () => http.stop() });
   }
   await writeRuntime(directory, config, bound);
   for (const warning of options.warnings) logger.warn('configuration', { warning });

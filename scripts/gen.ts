@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { main as compile } from 'assemblyscript/asc';
+import { formatConfigurationPage } from './configuration-page.ts';
 
 // Writes the files that are made from other files and kept in git, so that a clone runs without a
 // build. The same sources give the same bytes: CI runs this and then `git diff --exit-code`.
@@ -15,6 +16,7 @@ const TOP = join(import.meta.dirname, '..');
 
 const GENERATORS: readonly Generator[] = [
   { path: 'node/kernel/kernel-wasm.ts', generate: generateKernel },
+  { path: 'docs/configuration.md', generate: () => Promise.resolve(formatConfigurationPage()) },
 ];
 
 const KERNEL_ENTRY = 'node/kernel/assembly/kernel.ts';

@@ -12,7 +12,7 @@ const USERS = ['anna', 'bert'];
 const TOKENS = ['tick', 'tock'];
 const CONSUMERS = ['reader', 'writer'];
 
-export type DrawnCommand = Exclude<Command, SendMessages | PollMessages>;
+type DrawnCommand = Exclude<Command, SendMessages | PollMessages>;
 export type Drawn =
   | { readonly kind: 'request'; readonly command: DrawnCommand }
   | { readonly kind: 'poll'; readonly command: PollMessages }

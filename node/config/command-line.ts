@@ -4,7 +4,7 @@ import { flagOf, OPTION_ROWS, type OptionKey, spellingsOf } from './options.ts';
 // Arguments → command, switches, settings. A setting is `--tcp-address VALUE` or
 // `--tcp-address=VALUE`; one of type bool may stand alone for true.
 
-export type CommandName = 'serve' | 'help' | 'version' | 'configCheck' | 'configShow';
+type CommandName = 'serve' | 'help' | 'version' | 'configCheck' | 'configShow';
 
 export interface CommandLine {
   readonly command: CommandName;

@@ -4,7 +4,7 @@
 // case with underscores, the flag is the key with dashes; both spellings have both. Units are not
 // part of the key but of the value ("10 s", "1 GiB"), as upstream writes them.
 
-export type OptionType =
+type OptionType =
   | 'bool'
   | 'u32'
   | 'address'

@@ -19,7 +19,7 @@ export interface Prepare {
   readonly handle: unknown;
 }
 
-export interface PersistRequest {
+interface PersistRequest {
   readonly kind: 'append';
   readonly ticket: number;
   readonly prepare: Prepare;

@@ -20,7 +20,7 @@ import type { Records } from './log-reader.ts';
 // sees an ordinary batch. Nonces are drawn: a key should be replaced before 2^32 sections.
 
 const ALGORITHM = 'aes-256-gcm';
-export const KEY_BYTES = 32;
+const KEY_BYTES = 32;
 const NONCE_BYTES = 12;
 const TAG_BYTES = 16;
 /** Bytes by which a section grows. */

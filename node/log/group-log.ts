@@ -121,6 +121,7 @@ export class GroupLog implements RoundMember {
   #snapshot: Snapshot | null;
   /** Ops of the snapshots on disk, ascending. */
   #snapshotOps: number[];
+  readonly #reads: Set<Promise<unknown>> = new Set();
   #closed = false;
 
   private constructor(
@@ -301,13 +302,23 @@ export class GroupLog implements RoundMember {
   /** Batches from an offset on, or null when there are none. errors: 4027, 4039. */
   read(request: ReadRequest): Promise<Records | null> {
     if (this.#closed) return Promise.resolve(null);
-    return this.#reader.read(this.#segments, request);
+    return this.#tracked(this.#reader.read(this.#segments, request));
   }
 
   /** First offset of the first batch appended at `timestampUs` or later, else offsetEnd. */
   offsetAtTime(timestampUs: number, offsetEnd: number): Promise<number> {
     if (this.#closed) return Promise.resolve(offsetEnd);
-    return this.#reader.offsetAtTime(this.#segments, timestampUs, offsetEnd);
+    return this.#tracked(this.#reader.offsetAtTime(this.#segments, timestampUs, offsetEnd));
+  }
+
+  /** A read that is under way keeps files open: `close` waits for it. */
+  #tracked<T>(read: Promise<T>): Promise<T> {
+    const settled: Promise<unknown> = read.then(
+      () => this.#reads.delete(settled),
+      () => this.#reads.delete(settled),
+    );
+    this.#reads.add(settled);
+    return read;
   }
 
   /** Everything appended so far is written and durable, whatever the policy. */
@@ -364,6 +375,7 @@ export class GroupLog implements RoundMember {
     await this.sync();
     this.#closed = true;
     this.#rounds.forget(this);
+    await Promise.all(this.#reads);
     for (const segment of this.#segments) {
       this.#files.forget(segment.logPath);
       this.#files.forget(segment.opsPath);

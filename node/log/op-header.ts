@@ -14,7 +14,7 @@ import type { Kernel } from '../kernel/kernel.ts';
 
 export const OP_BYTES = 256;
 export const CHECKSUM_BYTES = 16;
-export const INLINE_BYTES_MAX = 88;
+const INLINE_BYTES_MAX = 88;
 
 const CHECKSUM = 0;
 const PARENT = 16;
@@ -40,7 +40,7 @@ const REQUEST_CHECKSUM = 160;
 const INLINE = 168;
 
 /** Release that writes these slots. */
-export const RELEASE = 1;
+const RELEASE = 1;
 
 export const OP_KIND = {
   batch: 1,
@@ -203,7 +203,7 @@ export function opParent(bytes: Uint8Array, at: number): Uint8Array {
 export function opBodyChecksum(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.subarray(at + BODY_CHECKSUM, at + BODY_CHECKSUM + CHECKSUM_BYTES);
 }
-export function opGroup(bytes: Uint8Array, at: number): Uint8Array {
+function opGroup(bytes: Uint8Array, at: number): Uint8Array {
   return bytes.subarray(at + GROUP, at + GROUP + 16);
 }
 

@@ -159,7 +159,10 @@ class Recovery {
     if (opEnd !== segment.opEnd || ops === null) {
       this.#fault(segment.opsPath, opEnd, 'it does not end where the next segment begins');
     }
-    if (ops !== null) {
+    if (ops === null) {
+      this.#tail = { ...this.#tail, op: segment.opEnd - 1, position: 0 };
+      this.#kindLast = 0;
+    } else {
       await this.#loadEnds(segment, ops);
       await ops.close();
     }
@@ -226,6 +229,12 @@ class Recovery {
     if (isNeighbour && !sameBytes(header.parent, before.checksum)) {
       this.#fault(segment.opsPath, opFirst - 1, 'it does not follow the segment before it');
     }
+    const previous = this.#segments.at(-1);
+    if (previous !== undefined && this.#kindLast === 0) {
+      // Its own last op could not tell where it ends.
+      previous.offsetEnd = Math.max(previous.offsetFirst, header.offsetFirst);
+      previous.timestampLastUs = header.timestampUs;
+    }
     return header;
   }
 
@@ -256,6 +265,7 @@ class Recovery {
     const log = await this.#openMaybe(segment.logPath);
     const bytes = log === null ? 0 : await log.size();
     await log?.close();
+    if (this.#kindLast === 0) segment.bytes = bytes;
     if (log !== null && bytes === segment.bytes) return;
     const { offsetFirst, offsetEnd } = segment;
     this.#faults.push({

@@ -19,7 +19,7 @@ const TIMESTAMP = 120;
 const OFFSET_FIRST = 128;
 
 const MAGIC = Uint8Array.from([0x69, 0x67, 0x67, 0x79, 0x2e, 0x6f, 0x70, 0x73]); // "iggy.ops"
-export const FORMAT = 1;
+const FORMAT = 1;
 
 export interface SegmentHeader {
   readonly cluster: Uint8Array;
@@ -48,7 +48,7 @@ export function encodeSegmentHeader(kernel: Kernel, header: SegmentHeader): Uint
   return bytes;
 }
 
-export const SEGMENT_REASON = {
+const SEGMENT_REASON = {
   checksum: 'its checksum is wrong',
   magic: 'it is no segment of this log',
   format: 'its format is newer than this release',

@@ -38,7 +38,7 @@ const COUNTED: ReadonlySet<StepKind> = new Set([
 ]);
 
 /** An error as the system makes them. `EPOWER`: the power is off. */
-export class DiskError extends Error {
+class DiskError extends Error {
   readonly code: string;
 
   constructor(code: string, path: string) {

@@ -109,12 +109,17 @@ export class LogWorld {
     return this.propose(OP_KIND.batch, payloads);
   }
 
-  propose(kind: OpKind, payloads: readonly Uint8Array[] = []): Promise<void> {
+  /** `command`: the body of an op without messages. */
+  propose(
+    kind: OpKind,
+    payloads: readonly Uint8Array[] = [],
+    command: Uint8Array | null = null,
+  ): Promise<void> {
     const { log } = this;
     const last = this.#waiters.at(-1)?.op ?? this.#ops[log.headOp - 1];
     const offsetFirst = last === undefined ? 0 : offsetBehind(last);
     const number = (this.#waiters.at(-1)?.op.op ?? log.headOp) + 1;
-    const body = payloads.length === 0 ? null : this.#batch(payloads, offsetFirst);
+    const body = payloads.length === 0 ? command : this.#batch(payloads, offsetFirst);
     const op = { op: number, kind, offsetFirst, payloads, body };
     this.#ops[number - 1] = op;
     this.#ops.length = number;

@@ -133,7 +133,7 @@ describe('Users', () => {
     assert.deepEqual([...other.permissions!.streams!.keys()], [2, 5]);
   });
 
-  it('are managed by those who may manage users, after they are found to exist', () => {
+  it('are managed by those who may manage users; others learn of nobody but themselves', () => {
     const scribe = Scribe.start();
     const caller = scribe.user('ada');
     scribe.user('bob');
@@ -145,8 +145,11 @@ describe('Users', () => {
       { ...of, kind: 'changePassword', currentHash: 'hash of bob', passwordHash: 'n' },
     ] as const;
     for (const op of ops) {
-      assert.equal(scribe.code({ ...op, userId: byId(9) }), STATUS.resourceNotFound, op.kind);
+      const nobody = op.kind === 'changePassword' ? STATUS.resourceNotFound : STATUS.unauthorized;
+      assert.equal(scribe.code({ ...op, userId: byId(9) }), nobody, op.kind);
       assert.equal(scribe.code(op), STATUS.unauthorized, op.kind);
+      const missing = scribe.code({ ...op, caller: 0, userId: byId(9) });
+      assert.equal(missing, STATUS.resourceNotFound, op.kind);
     }
     assert.equal(scribe.code({ ...NEW, caller, username: 'new' }), STATUS.unauthorized);
     const permissions = rights('manageUsers');
@@ -230,12 +233,12 @@ describe('Tokens', () => {
     assert.equal(scribe.code(deletion), STATUS.resourceNotFound);
   });
 
-  it('have a name of 3 to 30 bytes that the user has not used, and an end in the future', () => {
+  it('have a name that the user has not used, and an end in the future', () => {
     const scribe = Scribe.start();
     scribe.ok({ ...TOKEN, name: 'laptop', tokenHash: 'h1' });
-    for (const name of ['ab', 'x'.repeat(31)]) {
-      const code = scribe.code({ ...TOKEN, name, tokenHash: 'h' });
-      assert.equal(code, STATUS.invalidPersonalAccessTokenName);
+    // Released clients send shorter and longer names than HTTP lets through.
+    for (const [index, name] of ['ci', 'x'.repeat(255)].entries()) {
+      assert.equal(scribe.code({ ...TOKEN, name, tokenHash: `short ${index}` }), 0);
     }
     const again = scribe.code({ ...TOKEN, name: 'laptop', tokenHash: 'h2' });
     assert.equal(again, STATUS.personalAccessTokenAlreadyExists);

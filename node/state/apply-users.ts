@@ -26,8 +26,6 @@ import { sortedPermissions } from './permissions.ts';
 export const TOKENS_PER_USER_MAX = 100;
 const USERNAME_BYTES_MIN = 3;
 const USERNAME_BYTES_MAX = 50;
-const TOKEN_NAME_BYTES_MIN = 3;
-const TOKEN_NAME_BYTES_MAX = 30;
 
 export function createUser({ tables, origin }: Execution, op: CreateUserOp): Result {
   if (!mayExecute(tables, op.caller, 'usersManage', null)) return refuse(STATUS.unauthorized);
@@ -95,10 +93,6 @@ export function changePassword({ tables }: Execution, op: ChangePasswordOp): Res
 export function createToken({ tables, origin }: Execution, op: CreateTokenOp): Result {
   const user = tables.users.get(op.userId);
   if (user === null) return refuse(STATUS.unauthorized);
-  const bytes = utf8Bytes(op.name);
-  if (bytes < TOKEN_NAME_BYTES_MIN || bytes > TOKEN_NAME_BYTES_MAX) {
-    return refuse(STATUS.invalidPersonalAccessTokenName);
-  }
   if (user.tokens.size >= TOKENS_PER_USER_MAX) {
     return refuse(STATUS.personalAccessTokensLimitReached);
   }

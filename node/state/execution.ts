@@ -102,14 +102,17 @@ export function reachGroup(
   return { topic, group };
 }
 
-/** The user an op names, or why it is refused. */
+/**
+ * The user an op names, or why it is refused: the permission first, so that who may not manage
+ * users does not learn which of them exist. The real server does the same.
+ */
 export function reachUser(
   tables: Tables,
   op: { readonly caller: number | null; readonly userId: Identifier },
 ): { readonly user: User } | number {
+  if (!mayExecute(tables, op.caller, 'usersManage', null)) return STATUS.unauthorized;
   const user = tables.users.find(op.userId);
-  if (user === null) return STATUS.resourceNotFound;
-  return mayExecute(tables, op.caller, 'usersManage', null) ? { user } : STATUS.unauthorized;
+  return user === null ? STATUS.resourceNotFound : { user };
 }
 
 /** Length of a text in UTF-8. */
