@@ -56,10 +56,11 @@ class Side {
 }
 
 async function compare(own: Side, peer: Side, draws: Draws): Promise<void> {
+  const drawing = { deletes: drawInteger(draws, 0, 1) === 0 };
   const history: string[] = [];
   for (let number = 0; number < COMMANDS; number += 1) {
     const who = drawInteger(draws, 0, 5);
-    const drawn: Drawn = drawCommand(draws);
+    const drawn: Drawn = drawCommand(draws, drawing);
     const pair =
       who === 5
         ? await Promise.all([own.user('anna'), peer.user('anna')])

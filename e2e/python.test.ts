@@ -29,20 +29,28 @@ describe('the official Python client', () => {
     await server?.remove();
   });
 
+  async function play(phase: string): Promise<void> {
+    try {
+      const { stdout } = await run(python, scenario(phase));
+      assert.match(stdout, /^done$/mu);
+    } catch (error) {
+      const { code, signal, stdout } = error as { code?: number; signal?: string; stdout?: string };
+      throw new Error(`exit ${code}, signal ${signal}:\n${stdout}`, { cause: error });
+    }
+  }
+
   function scenario(phase: string): string[] {
     return [SCENARIO, '--address', server.tcpAddress, '--password', ROOT.password, phase];
   }
 
   it('creates, sends, polls, groups and manages users', async () => {
-    const { stdout } = await run(python, scenario('before'));
-    assert.match(stdout, /^done$/mu);
+    await play('before');
   });
 
   it('finds everything again after kill -9', async () => {
     await server.kill();
     server = await ServerProcess.own({ folder: server.folder });
-    const { stdout } = await run(python, scenario('after'));
-    assert.match(stdout, /^done$/mu);
+    await play('after');
   });
 
   it('goes on by itself after a restart of the server', async () => {

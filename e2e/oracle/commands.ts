@@ -18,6 +18,12 @@ export type Drawn =
   | { readonly kind: 'poll'; readonly command: PollMessages }
   | { readonly kind: 'send'; readonly command: SendMessages; readonly payloads: readonly number[] };
 
+/** What a whole sequence is drawn with. */
+export interface Drawing {
+  /** Streams and topics are deleted, too. */
+  readonly deletes: boolean;
+}
+
 function pick<T>(draws: Draws, from: readonly T[]): T {
   return from[drawInteger(draws, 0, from.length - 1)]!;
 }
@@ -43,13 +49,17 @@ const NONE = {
   sendMessages: false,
 };
 
-function permissionsOf(draws: Draws): Permissions | null {
+/**
+ * Rights on single streams and topics only where none is deleted: the peer keeps rights of deleted
+ * ones, which then count for the next holder of the number; here they go with the stream.
+ */
+function permissionsOf(draws: Draws, { deletes }: Drawing): Permissions | null {
   if (drawInteger(draws, 0, 3) === 0) return null;
   const global = { ...NONE };
   for (const flag of Object.keys(NONE) as (keyof typeof NONE)[]) {
     global[flag] = drawInteger(draws, 0, 3) === 0;
   }
-  if (drawInteger(draws, 0, 1) === 0) return { global, streams: null };
+  if (deletes || drawInteger(draws, 0, 1) === 0) return { global, streams: null };
   const flag = (): boolean => drawInteger(draws, 0, 2) === 0;
   const topics = new Map([
     [
@@ -70,7 +80,7 @@ function permissionsOf(draws: Draws): Permissions | null {
 }
 
 /** What a sequence of commands of any length is drawn from. */
-export function drawCommand(draws: Draws): Drawn {
+export function drawCommand(draws: Draws, drawing: Drawing): Drawn {
   const streamId = identifierOf(draws, STREAMS);
   const topicId = identifierOf(draws, TOPICS);
   const groupId = identifierOf(draws, GROUPS);
@@ -88,7 +98,7 @@ export function drawCommand(draws: Draws): Drawn {
       2,
       () => request({ kind: 'updateStream', ...stream, name: pick(draws, STREAMS), options: [] }),
     ],
-    [1, () => request({ kind: 'deleteStream', ...stream })],
+    [drawing.deletes ? 1 : 0, () => request({ kind: 'deleteStream', ...stream })],
     [1, () => request({ kind: 'purgeStream', ...stream })],
     [4, () => request({ kind: 'getStream', ...stream })],
     [2, () => request({ kind: 'getStreams' })],
@@ -101,7 +111,7 @@ export function drawCommand(draws: Draws): Drawn {
       },
     ],
     [2, () => request({ kind: 'updateTopic', ...topic, name: pick(draws, TOPICS), options: [] })],
-    [1, () => request({ kind: 'deleteTopic', ...topic })],
+    [drawing.deletes ? 1 : 0, () => request({ kind: 'deleteTopic', ...topic })],
     [1, () => request({ kind: 'purgeTopic', ...topic })],
     [5, () => request({ kind: 'getTopic', ...topic })],
     [2, () => request({ kind: 'getTopics', ...stream })],
@@ -142,7 +152,7 @@ export function drawCommand(draws: Draws): Drawn {
     [
       3,
       () => {
-        const permissions = permissionsOf(draws);
+        const permissions = permissionsOf(draws, drawing);
         const user = { username: pick(draws, USERS), password: 'a-password', permissions };
         return request({ kind: 'createUser', ...user, status: 'active', options: [] });
       },
@@ -159,7 +169,11 @@ export function drawCommand(draws: Draws): Drawn {
           options: [],
         }),
     ],
-    [2, () => request({ kind: 'updatePermissions', userId, permissions: permissionsOf(draws) })],
+    [
+      2,
+      () =>
+        request({ kind: 'updatePermissions', userId, permissions: permissionsOf(draws, drawing) }),
+    ],
     [2, () => request({ kind: 'getUser', userId })],
     [1, () => request({ kind: 'getUsers' })],
     [

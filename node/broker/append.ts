@@ -171,7 +171,8 @@ export class Append {
       return last.partitionId;
     }
     const turn = this.#turns.get(topic) ?? 0;
-    this.#turns.set(topic, turn + 1);
+    // Kept below the count, so that a partition added later takes its turn from where this one ends.
+    this.#turns.set(topic, (turn + 1) % count);
     const partitionId = turn % count;
     if (actor.session !== null && numbering !== null) {
       const { request, checksumLow, checksumHigh } = numbering;

@@ -31,6 +31,8 @@ export class DiskSpace {
   readonly #reserveBytes: number;
   readonly #dependencies: DiskSpaceDependencies;
   #full = false;
+  /** Free above the reserve, as far as is known. */
+  #leftBytes = Number.POSITIVE_INFINITY;
   #checking: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
   #stopped = false;
@@ -47,11 +49,18 @@ export class DiskSpace {
     return this.#full;
   }
 
-  /** Throws 10005 while there is no room for appends. */
-  requireRoom(): void {
-    if (this.#full) {
+  /**
+   * Takes room for an append. What is taken since the last look counts as written, so that a burst
+   * between two looks does not go through the reserve.
+   *
+   * errors   10005 there is none
+   */
+  takeRoom(bytes: number): void {
+    if (this.#full || this.#leftBytes < bytes) {
+      if (!this.#full) void this.check();
       throw new OperatingError(STATUS.diskFull, 'less than disk.reserve is free on the disk');
     }
+    this.#leftBytes -= bytes;
   }
 
   /** Looks at once, then again and again until `stop`. */
@@ -94,6 +103,7 @@ export class DiskSpace {
       logger.warn('free space of the disk is unknown', { error });
       return;
     }
+    this.#leftBytes = Math.max(0, freeBytes - this.#reserveBytes);
     const full = freeBytes < this.#reserveBytes;
     if (full === this.#full) return;
     this.#full = full;

@@ -283,7 +283,7 @@ export class Partition implements PartitionGroup {
   async #appendOnce(request: AppendRequest): Promise<Appended> {
     const { cipher, kernel, pool, space } = this.#dependencies;
     this.#requireOpen();
-    space.requireRoom();
+    space.takeRoom(request.batchBytes);
     const { batchAt, batchBytes, count, partitionId, numbering } = request;
     const own = cipher === null ? null : await encrypt(cipher, batchAt, batchBytes);
     const at = own?.at ?? batchAt;

@@ -73,8 +73,11 @@ describe('Consumer groups', () => {
       const op = { ...GROUP, kind, caller, client: ONE, inFlight: [] };
       assert.equal(scribe.code({ ...op, streamId: byId(9) }), STATUS.streamIdNotFound);
       assert.equal(scribe.code({ ...op, topicId: byId(9) }), STATUS.topicIdNotFound);
-      assert.equal(scribe.code({ ...op, groupId: byId(9) }), STATUS.consumerGroupIdNotFound);
+      // Who may not see the topic learns nothing of its groups.
+      assert.equal(scribe.code({ ...op, groupId: byId(9) }), STATUS.unauthorized);
       assert.equal(scribe.code(op), STATUS.unauthorized);
+      const missing = scribe.code({ ...op, caller: 0, groupId: byId(9) });
+      assert.equal(missing, STATUS.consumerGroupIdNotFound);
     }
     const create = { ...OF, kind: 'createConsumerGroup', caller, name: 'x' } as const;
     assert.equal(scribe.code(create), STATUS.unauthorized);

@@ -95,11 +95,10 @@ export function reachGroup(
   if (stream === null) return STATUS.streamIdNotFound;
   const topic = stream.topics.find(op.topicId);
   if (topic === null) return STATUS.topicIdNotFound;
-  const group = topic.groups.find(op.groupId);
-  if (group === null) return STATUS.consumerGroupIdNotFound;
   const of = { streamId: stream.id, topicId: topic.id };
   if (!mayExecute(tables, op.caller, 'topicRead', of)) return STATUS.unauthorized;
-  return { topic, group };
+  const group = topic.groups.find(op.groupId);
+  return group === null ? STATUS.consumerGroupIdNotFound : { topic, group };
 }
 
 /**
