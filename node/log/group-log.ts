@@ -4,6 +4,7 @@ import type { Pool } from '../base/pool.ts';
 import type { Kernel } from '../kernel/kernel.ts';
 import { isDiskFull } from './file.ts';
 import {
+  EARLY_SYNC_BYTES,
   LOG_BYTES_MAX,
   OPS_PER_SEGMENT_MAX,
   SNAPSHOTS_KEPT,
@@ -116,7 +117,12 @@ export class GroupLog implements RoundMember {
   #queue: Entry[] = [];
   #ticketWritten = 0;
   #ticketTold = 0;
-  #unsyncedBytes = 0;
+  /** Bytes of bodies ever written, and how many of them are known to be synced. */
+  #bytesWritten = 0;
+  #bytesSynced = 0;
+  /** A sync that began early, so that the next writes need not wait for one. */
+  #earlySync: Promise<void> | null = null;
+  #earlyFailure: Error | null = null;
   #isUnsynced = false;
   #snapshot: Snapshot | null;
   /** Ops of the snapshots on disk, ascending. */
@@ -376,6 +382,7 @@ export class GroupLog implements RoundMember {
     this.#closed = true;
     this.#rounds.forget(this);
     await Promise.all(this.#reads);
+    await this.#earlySync;
     for (const segment of this.#segments) {
       this.#files.forget(segment.logPath);
       this.#files.forget(segment.opsPath);
@@ -408,10 +415,30 @@ export class GroupLog implements RoundMember {
 
   /** For SyncRounds. */
   async syncRound(): Promise<void> {
+    // The kernel reports a failed sync once; it must not be taken for a good one later.
+    if (this.#earlyFailure !== null) throw this.#earlyFailure;
     if (!this.#isUnsynced) return;
     this.#isUnsynced = false;
-    this.#unsyncedBytes = 0;
+    const bytes = this.#bytesWritten;
     await syncPair(this.#active, this.#files);
+    this.#bytesSynced = Math.max(this.#bytesSynced, bytes);
+  }
+
+  /** Syncs behind the service what a relaxed policy has left unsynced. */
+  #beginEarlySync(): void {
+    const bytes = this.#bytesWritten;
+    this.#earlySync = syncPair(this.#active, this.#files).then(
+      () => {
+        this.#bytesSynced = Math.max(this.#bytesSynced, bytes);
+        this.#earlySync = null;
+      },
+      (cause: unknown) => {
+        this.#earlySync = null;
+        this.#earlyFailure = new Error('log: a sync failed', { cause });
+        // Through the rounds, which end the process.
+        this.#rounds.sync(this).catch(() => undefined);
+      },
+    );
   }
 
   /** For SyncRounds. */
@@ -445,13 +472,18 @@ export class GroupLog implements RoundMember {
     const { tail, ticket } = entries.at(-1)!;
     const bodyBytes = tail.position - segment.bytes;
     const isPersisted = this.#rounds.isPersisted(this);
-    if (!isPersisted && this.#unsyncedBytes + bodyBytes > UNSYNCED_BYTES_MAX) {
-      await this.syncRound();
+    const leftBytes = (): number => this.#bytesWritten + bodyBytes - this.#bytesSynced;
+    if (!isPersisted && leftBytes() > UNSYNCED_BYTES_MAX) {
+      await this.#earlySync;
+      if (leftBytes() > UNSYNCED_BYTES_MAX) await this.syncRound();
     }
     const slot = segment.slotCount + 1;
     this.#isUnsynced = true;
-    this.#unsyncedBytes += bodyBytes;
     await this.#writePair(segment, { bodies, headers, slot });
+    this.#bytesWritten += bodyBytes;
+    if (!isPersisted && this.#earlySync === null && leftBytes() - bodyBytes > EARLY_SYNC_BYTES) {
+      this.#beginEarlySync();
+    }
     for (const [index, header] of headers.entries()) {
       this.#index.appended(segment, slot + index, header);
     }

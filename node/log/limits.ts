@@ -9,3 +9,6 @@ export const UNSYNCED_BYTES_MAX: number = 64 * 1024 * 1024;
 
 /** Snapshots on disk: the newest, and one to fall back to. */
 export const SNAPSHOTS_KEPT = 2;
+
+/** From here on a relaxed log is synced behind the service, so that it never has to wait for it. */
+export const EARLY_SYNC_BYTES: number = 8 * 1024 * 1024;
