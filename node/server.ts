@@ -209,12 +209,12 @@ async function startNode(
   }
   if (config.http.enabled) {
     const http = new HttpServer(config.http, {
-      ...{ broker, metrics, observer: metrics },
+      ...{ broker, clock, logger, metrics, observer: metrics },
       onBug: (cause) => logger.error('an HTTP request met a bug', { cause }),
     });
     bound.http = await listen('http.address', config.http.address, () => http.start());
     address.httpPort = bound.http.port;
-    started.push({ what: 'http', stop: () => http.stop() });
+    started.push({ what: 'http', stop: (drainMs) => http.stop({ drainMs }) });
   }
   await writeRuntime(directory, config, bound);
   for (const warning of options.warnings) logger.warn('configuration', { warning });

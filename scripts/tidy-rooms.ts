@@ -74,7 +74,14 @@ export const ROOMS: readonly Room[] = [
   },
   {
     path: 'node/http',
-    rooms: ['node/base', 'node/config', 'wire', 'node/broker/port.ts'],
+    rooms: [
+      'node/base',
+      'node/config',
+      'wire',
+      'node/broker/port.ts',
+      'node/transports/certificate.ts',
+      'node/transports/test-certificate.ts',
+    ],
     modules: [ANY_NODE, 'fastify', '@fastify/cors', 'jose'],
   },
   {
