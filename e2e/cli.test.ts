@@ -7,7 +7,7 @@ import { promisify } from 'node:util';
 import { PEERS } from './harness/peers.ts';
 import { ROOT, ServerProcess } from './harness/server-process.ts';
 
-// The official command line of the 0.9 generation, a released binary, unchanged.
+// The official command line of the 0.9 generation, a released binary, unchanged, over TCP and HTTP.
 
 const run = promisify(execFile);
 
@@ -55,7 +55,7 @@ describe('the official command line', () => {
     }
   }
 
-  for (const transport of ['tcp'] as const) {
+  for (const transport of ['tcp', 'http'] as const) {
     const name = `cli-${transport}`;
 
     /** Runs a command that must succeed and say something like `pattern`. */
