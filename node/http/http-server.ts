@@ -214,8 +214,8 @@ export class HttpServer {
       if (answer instanceof Uint8Array) return reply.send(Buffer.from(answer));
       return reply.type('application/json').send(JSON.stringify(answer));
     } finally {
-      if (call.detached === null) end?.();
-      else call.detached.then(end, end);
+      if (call.underWay === null) end?.();
+      else call.underWay.then(end, end);
     }
   }
 

@@ -53,8 +53,8 @@ export class Call {
   readonly headers: Record<string, string> = {};
   /** Status of success, when it is not that of the route. */
   status: number | null = null;
-  /** What goes on after the answer and still counts as a write. */
-  detached: Promise<unknown> | null = null;
+  /** A write that may outlast the answer, and counts until it is over. */
+  underWay: Promise<unknown> | null = null;
   readonly #params: Readonly<Record<string, string>>;
   readonly #body: unknown;
 

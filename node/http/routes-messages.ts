@@ -55,22 +55,21 @@ async function poll(call: Call): Promise<object> {
     count: query.u32('count') ?? COUNT_DEFAULT,
     autoCommit: query.bool('auto_commit') ?? false,
   });
-  let isLate = false;
-  // Records that come after the answer has gone are given back all the same.
-  polling.then(
-    (polled) => isLate && polled.release(),
-    () => {},
-  );
+  let polled: Polled;
   try {
-    const polled = await inTime(deps.clock, 'partition_read_timeout', polling);
-    try {
-      return polledJson(polled, deps.broker.recordsOf(polled));
-    } finally {
-      polled.release();
-    }
+    polled = await inTime(deps.clock, 'partition_read_timeout', polling);
   } catch (error) {
-    isLate = error instanceof RequestRefused;
+    // Records that come after the answer has gone are given back all the same.
+    polling.then(
+      (late) => late.release(),
+      () => {},
+    );
     throw error;
+  }
+  try {
+    return polledJson(polled, deps.broker.recordsOf(polled));
+  } finally {
+    polled.release();
   }
 }
 
@@ -97,12 +96,12 @@ async function send(call: Call): Promise<object | undefined> {
   const messagesCount = messages.length;
   const command = { kind: 'sendMessages', ...call.topic(), partitioning, messagesCount } as const;
   const sending = deps.broker.sendUnsealed(caller, command, batch);
+  call.underWay = sending;
   if (ack === 'none') {
     sending.then(
       ({ code }) => code !== 0 && deps.logger.debug('unacknowledged send refused', { code }),
       (cause: unknown) => deps.logger.debug('unacknowledged send failed', { cause }),
     );
-    call.detached = sending;
     call.headers[DURABILITY_HEADER] = 'none';
     call.status = 202;
     return;
@@ -144,6 +143,7 @@ async function storeOffset(call: Call): Promise<void> {
   const offset = body.u64('offset');
   const place = { consumer, ...call.topic(), partitionId, offset, ack: 'quorum' } as const;
   const writing = call.caller.write({ kind: 'storeConsumerOffset', ...place }, null);
+  call.underWay = writing;
   outcomeOf(await inTime(call.deps.clock, 'offset_write_timeout', writing));
 }
 
@@ -152,6 +152,7 @@ async function deleteOffset(call: Call): Promise<void> {
   const partitionId = call.query.u32('partition_id') ?? 0;
   const place = { consumer, ...call.topic(), partitionId, ack: 'quorum' } as const;
   const writing = call.caller.write({ kind: 'deleteConsumerOffset', ...place }, null);
+  call.underWay = writing;
   outcomeOf(await inTime(call.deps.clock, 'offset_write_timeout', writing));
 }
 
