@@ -191,6 +191,19 @@ describe('the HTTP API', () => {
     assert.equal((await expect(400, 'DELETE', '/users/0')).id, 48);
   });
 
+  it('never takes a user for a later one of the same number', async () => {
+    const user = { username: 'first', password: 'first-secret', status: 'active' };
+    const { id } = await expect(200, 'POST', '/users', user);
+    const login = await call('POST', '/users/login', user, null);
+    const bearer = login.body.access_token.token as string;
+    assert.equal((await call('GET', '/users/me', undefined, bearer)).status, 200);
+    await expect(204, 'DELETE', '/users/first');
+    const next = await expect(200, 'POST', '/users', { ...user, username: 'second' });
+    assert.equal(next.id, id);
+    assert.equal((await call('GET', '/users/me', undefined, bearer)).status, 401);
+    await expect(204, 'DELETE', '/users/second');
+  });
+
   it('looks at the server', async () => {
     for (const path of ['/ping', '/healthz', '/readyz']) {
       assert.equal((await call('GET', path, undefined, null)).status, 200, path);

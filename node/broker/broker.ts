@@ -195,9 +195,13 @@ export class LocalBroker implements Broker {
     return this.#credentials.verifyToken(token);
   }
 
-  userMayAct(userId: number): boolean {
+  userSinceUs(userId: number): number | null {
     const user = this.#groups.metadata.state.findUser({ kind: 'id', id: userId });
-    return user?.status === 'active';
+    return user?.status === 'active' ? user.createdAtUs : null;
+  }
+
+  userMayAct(userId: number): boolean {
+    return this.userSinceUs(userId) !== null;
   }
 
   durabilityOf(command: SendMessages): 'replicated' | 'persisted' {

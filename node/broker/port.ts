@@ -151,6 +151,11 @@ export interface Broker {
   verifyPassword(username: string, password: string): Promise<number>;
   /** User id; throws OperatingError 53 unknown or expired, 47 inactive user. */
   verifyToken(token: string): number;
+  /**
+   * When the user was created, µs; null when it is unknown or inactive. Numbers of users are given
+   * out again: who remembers a user remembers this moment, too.
+   */
+  userSinceUs(userId: number): number | null;
   /** False when the user is unknown or inactive. */
   userMayAct(userId: number): boolean;
   /** Durability words of the topic, for HTTP's `iggy-durability` header. */

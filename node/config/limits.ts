@@ -49,7 +49,7 @@ export function checkLimits(config: Config): string[] {
     'encryption: key_file and key are both set; remove one of them',
   );
   refuse(config.cluster.enabled, 'cluster.enabled: this version serves one node; set it to false');
-  const { cors, jwt } = config.http;
+  const { cors, jwt, metrics } = config.http;
   refuse(
     cors.allowCredentials &&
       (cors.allowedOrigins[0] === '*' ||
@@ -58,8 +58,29 @@ export function checkLimits(config: Config): string[] {
     'http.cors.allow_credentials: needs explicit origins, headers and exposed headers',
   );
   refuse(
+    metrics.enabled && !metrics.endpoint.startsWith('/'),
+    'http.metrics.endpoint: must begin with /',
+  );
+  refuse(
+    jwt.useBase64Secret && [jwt.encodingSecret, jwt.decodingSecret].some(isNoBase64),
+    'http.jwt.use_base64_secret: a secret is no base64',
+  );
+  refuse(
+    jwt.trustedIssuers.some(({ issuer, audience, jwksUrl }) => {
+      return issuer === '' || audience === '' || !URL.canParse(jwksUrl);
+    }),
+    'http.jwt.trusted_issuers: needs issuer, audience and jwks_url in each entry',
+  );
+  refuse(
     jwt.trustedIssuers.some(({ userId }) => userId === 0),
     'http.jwt.trusted_issuers: user_id must name a user that is not the root user (0)',
   );
   return problems;
+}
+
+function isNoBase64(secret: string): boolean {
+  return (
+    secret !== '' &&
+    !/^(?:[A-Za-z0-9+/]{4})+(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/u.test(secret)
+  );
 }

@@ -127,6 +127,9 @@ describe('configuration', () => {
     assert.match(refused({ IGGY_TCP_TLS_ENABLED: 'true' }), /^tcp\.tls/u);
     assert.match(refused({ IGGY_HTTP_TLS_ENABLED: 'true' }), /^http\.tls/u);
     assert.match(refused({ IGGY_ENCRYPTION_ENABLED: 'true' }), /^encryption/u);
+    assert.match(refused({ IGGY_HTTP_METRICS_ENDPOINT: 'm' }), /^http\.metrics\.endpoint/u);
+    const secret = { IGGY_HTTP_JWT_ENCODING_SECRET: '***' };
+    assert.match(refused({ ...secret, IGGY_HTTP_JWT_USE_BASE64_SECRET: 'true' }), /no base64/u);
     assert.match(refused({ IGGY_CLUSTER_ENABLED: 'true' }), /^cluster\.enabled/u);
     assert.match(refused({ IGGY_HTTP_CORS_ALLOW_CREDENTIALS: 'true' }), /^http\.cors/u);
     assert.match(
@@ -142,13 +145,15 @@ describe('configuration', () => {
   it('reads tables from the file and from indexed variables', () => {
     const env = {
       IGGY_HTTP_JWT_TRUSTED_ISSUERS_0_ISSUER: 'https://a.example',
+      IGGY_HTTP_JWT_TRUSTED_ISSUERS_0_JWKS_URL: 'https://a.example/keys',
+      IGGY_HTTP_JWT_TRUSTED_ISSUERS_0_AUDIENCE: 'iggy',
       IGGY_HTTP_JWT_TRUSTED_ISSUERS_0_USER_ID: '7',
     };
     const [issuer] = load({ env }).config.http.jwt.trustedIssuers;
     assert.equal(issuer!.issuer, 'https://a.example');
     assert.equal(issuer!.userId, 7);
     assert.match(
-      problemsOf({ toml: '[[http.jwt.trusted_issuers]]\nissuer = "a"' })[0]!,
+      problemsOf({ toml: '[[http.jwt.trusted_issuers]]\nissuer = "a"' }).join(' '),
       /trusted_issuers: user_id/u,
     );
   });
@@ -161,7 +166,7 @@ describe('configuration', () => {
 
   it('writes a configuration that loads to the same one', () => {
     const toml =
-      '[[http.jwt.trusted_issuers]]\nissuer = "a"\njwks_url = "b"\naudience = "c"\nuser_id = 3';
+      '[[http.jwt.trusted_issuers]]\nissuer = "a"\njwks_url = "http://b/keys"\naudience = "c"\nuser_id = 3';
     const { config } = load({
       toml,
       env: {

@@ -30,6 +30,8 @@ export interface VerifiedToken {
   readonly id: string;
   /** Whether this server has signed it. */
   readonly isOwn: boolean;
+  /** When its user was created; null in a token of another issuer. */
+  readonly sinceUs: number | null;
 }
 
 interface TrustedIssuer {
@@ -73,7 +75,10 @@ export class AccessTokens {
   }
 
   /** A new token, and when it expires, in seconds since 1970. */
-  async issue(userId: number): Promise<{ readonly token: string; readonly expiryS: number }> {
+  async issue(
+    userId: number,
+    sinceUs: number,
+  ): Promise<{ readonly token: string; readonly expiryS: number }> {
     const { algorithm, issuer, audience, accessTokenExpiryUs, notBeforeUs } = this.#options;
     const wallUs = this.#clock.wallUs();
     const nowS = Math.floor(wallUs / US_PER_S);
@@ -81,7 +86,7 @@ export class AccessTokens {
       ? Math.floor(accessTokenExpiryUs / US_PER_S)
       : NEVER_S;
     const expiryS = nowS + lifeS;
-    const token = await new SignJWT({})
+    const token = await new SignJWT({ since: sinceUs })
       .setProtectedHeader({ typ: 'JWT', alg: algorithm })
       .setJti(uuidV7(wallUs))
       .setIssuer(issuer)
@@ -114,13 +119,13 @@ export class AccessTokens {
       algorithms: [algorithm],
       issuer: [...validIssuers],
       audience: [...validAudiences],
-      requiredClaims: ['exp', 'sub'],
+      requiredClaims: ['exp', 'sub', 'since'],
       ...this.#times(),
     });
-    const { sub = '', jti } = payload;
+    const { sub = '', jti, since } = payload;
     const userId = /^\d{1,10}$/u.test(sub) ? Number(sub) : Number.NaN;
-    if (!(userId <= USER_ID_MAX)) return null;
-    return { userId, id: jti ?? token, isOwn: true };
+    if (!(userId <= USER_ID_MAX) || typeof since !== 'number') return null;
+    return { userId, id: jti ?? token, isOwn: true, sinceUs: since };
   }
 
   async #verifyTrusted(token: string, trusted: TrustedIssuer): Promise<VerifiedToken> {
@@ -132,7 +137,7 @@ export class AccessTokens {
       requiredClaims: ['exp'],
       ...this.#times(),
     });
-    return { userId: trusted.userId, id: token, isOwn: false };
+    return { userId: trusted.userId, id: token, isOwn: false, sinceUs: null };
   }
 
   /** The issuer that the token names, unverified; null for our own. */

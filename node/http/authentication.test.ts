@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
-import { SignJWT } from 'jose';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { RAW_TOKEN, ROOT_ID } from './test-broker.ts';
 import { Stage } from './test-stage.ts';
 
@@ -89,6 +91,14 @@ describe('credentials of HTTP requests', () => {
     assert.equal(refreshed.status, 401);
   });
 
+  it('are not those of a later user who got the same number', async () => {
+    const stage = new Stage();
+    const token = await stage.login();
+    stage.broker.sinceUs += 1;
+    assert.equal(await statusWith(stage, token), 401);
+    assert.equal(await statusWith(stage, await stage.login()), 200);
+  });
+
   it('of another secret, issuer, audience, algorithm or form are refused', async () => {
     const secret = 'a-secret-of-thirty-two-bytes-or-more';
     const stage = new Stage({ IGGY_HTTP_JWT_ENCODING_SECRET: secret });
@@ -96,7 +106,7 @@ describe('credentials of HTTP requests', () => {
     const sign = (
       changed: { iss?: string; aud?: string; sub?: string; alg?: string; secret?: string } = {},
     ): Promise<string> =>
-      new SignJWT({})
+      new SignJWT({ since: stage.broker.sinceUs })
         .setProtectedHeader({ alg: changed.alg ?? 'HS256' })
         .setIssuer(changed.iss ?? 'iggy.apache.org')
         .setAudience(changed.aud ?? 'iggy.apache.org')
@@ -126,5 +136,41 @@ describe('credentials of HTTP requests', () => {
     const token = await first.login();
     assert.equal(await statusWith(second, token), 200);
     assert.equal(await statusWith(third, token), 401);
+  });
+
+  it('of a trusted issuer act as the user that it is mapped to', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('ES256');
+    const keys = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k' }] });
+    const issuer = createServer((_request, response) => response.end(keys));
+    await new Promise<void>((resolve) => {
+      issuer.listen(0, '127.0.0.1', resolve);
+    });
+    try {
+      const { port } = issuer.address() as AddressInfo;
+      const toml = `[[http.jwt.trusted_issuers]]
+        issuer = "https://Issuer/a"
+        jwks_url = "http://127.0.0.1:${port}/keys"
+        audience = "iggy"
+        user_id = 5`;
+      const stage = new Stage({}, toml);
+      const sign = (aud: string, iss = 'https://issuer/a'): Promise<string> =>
+        new SignJWT({ sub: '0' })
+          .setProtectedHeader({ alg: 'ES256', kid: 'k' })
+          .setIssuer(iss)
+          .setAudience(aud)
+          .setExpirationTime(stage.clock.wallUs() / 1_000_000 + 60)
+          .sign(privateKey);
+      const token = await sign('iggy');
+      assert.equal((await stage.ask('GET', '/users/me', { bearer: token })).status, 200);
+      const userId = { kind: 'id', id: 5 };
+      assert.deepEqual(stage.broker.asked, [{ kind: 'getUser', userId }]);
+      assert.equal(await statusWith(stage, await sign('other')), 401);
+      assert.equal(await statusWith(stage, await sign('iggy', 'https://else/a')), 401);
+      const refreshed = await stage.ask('POST', '/users/refresh-token', { body: { token } });
+      assert.equal(refreshed.status, 401);
+    } finally {
+      issuer.closeAllConnections();
+      issuer.close();
+    }
   });
 });

@@ -2,7 +2,7 @@ import { OperatingError, STATUS } from '@iggy-ts/wire/status';
 import type { Clock } from '../base/clock.ts';
 import type { Broker } from '../broker/port.ts';
 import type { Config } from '../config/config.ts';
-import { AccessTokens } from './access-token.ts';
+import { AccessTokens, type VerifiedToken } from './access-token.ts';
 
 /** Who a request comes from. */
 export interface Credential {
@@ -34,7 +34,8 @@ export class Authentication {
     const bearer = /^bearer +(?<token>\S+) *$/iu.exec(header ?? '')?.groups?.['token'];
     if (bearer === undefined) throw new OperatingError(STATUS.accessTokenMissing);
     // A JWT has two dots, a personal access token has none.
-    const credential = bearer.includes('.') ? await this.#tokens.verify(bearer) : this.#raw(bearer);
+    if (bearer.includes('.')) return this.#verified(bearer);
+    const credential = this.#raw(bearer);
     if (credential === null || !this.#broker.userMayAct(credential.userId)) {
       throw new OperatingError(STATUS.unauthenticated);
     }
@@ -43,15 +44,27 @@ export class Authentication {
 
   /** User of an access token that may be exchanged for a new one. errors: 40 */
   async refreshable(token: string): Promise<number> {
-    const verified = await this.#tokens.verify(token);
-    if (verified === null || !verified.isOwn || !this.#broker.userMayAct(verified.userId)) {
-      throw new OperatingError(STATUS.unauthenticated);
-    }
+    const verified = await this.#verified(token);
+    if (!verified.isOwn) throw new OperatingError(STATUS.unauthenticated);
     return verified.userId;
   }
 
-  issue(userId: number): Promise<{ readonly token: string; readonly expiryS: number }> {
-    return this.#tokens.issue(userId);
+  /** errors: 40 the user may not act any more */
+  async issue(userId: number): Promise<{ readonly token: string; readonly expiryS: number }> {
+    const sinceUs = this.#broker.userSinceUs(userId);
+    if (sinceUs === null) throw new OperatingError(STATUS.unauthenticated);
+    return this.#tokens.issue(userId, sinceUs);
+  }
+
+  /** A token that is good, of a user who is still the one it was given to. errors: 40 */
+  async #verified(token: string): Promise<VerifiedToken> {
+    const verified = await this.#tokens.verify(token);
+    const sinceUs = verified === null ? null : this.#broker.userSinceUs(verified.userId);
+    const isSame = verified?.sinceUs === null || verified?.sinceUs === sinceUs;
+    if (verified === null || sinceUs === null || !isSame) {
+      throw new OperatingError(STATUS.unauthenticated);
+    }
+    return verified;
   }
 
   #raw(token: string): Credential | null {

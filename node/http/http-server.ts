@@ -17,7 +17,6 @@ import { STREAM_ROUTES } from './routes-streams.ts';
 import { SYSTEM_ROUTES } from './routes-system.ts';
 import { TOPIC_ROUTES } from './routes-topics.ts';
 import { USER_ROUTES } from './routes-users.ts';
-import { settingsProblem } from './settings.ts';
 import { TlsServers } from './tls-servers.ts';
 import { WriteLimit } from './write-limit.ts';
 
@@ -87,6 +86,8 @@ export class HttpServer {
       bodyLimit: options.maxRequestSizeBytes,
       forceCloseConnections: 'idle',
       requestTimeout: REQUEST_TIMEOUT_MS,
+      // Paths that the router itself refuses: a broken escape, a part that is too long.
+      frameworkErrors: (error, _request, reply) => this.#fail(error, reply),
       routerOptions: { maxParamLength: PARAM_LENGTH_MAX },
       ...(this.#tls === null ? {} : { serverFactory: this.#tls.factory(REQUEST_TIMEOUT_MS) }),
     });
@@ -109,10 +110,8 @@ export class HttpServer {
     return this.#app;
   }
 
-  /** Listens; once. errors: the address is taken or not ours, settings or certificate are no good */
+  /** Listens; once. errors: the address is taken or not ours, the certificate is no good */
   async start(): Promise<{ readonly host: string; readonly port: number }> {
-    const problem = settingsProblem(this.#options);
-    if (problem !== null) throw new Error(problem);
     await this.#tls?.open();
     const { host, port } = this.#options.address;
     await this.#app.listen({ host, port });
@@ -151,7 +150,8 @@ export class HttpServer {
     this.#app.get('/readyz', (_request, reply) =>
       broker.ready ? { status: 'ready' } : reply.code(503).send({ status: 'not ready' }),
     );
-    if (!this.#options.metrics.enabled) return;
+    // An endpoint that is no path is refused at the start, with a sentence.
+    if (!this.#options.metrics.enabled || !this.#options.metrics.endpoint.startsWith('/')) return;
     const onRequest = this.#options.metrics.public ? [] : [this.#authenticate];
     this.#app.get(this.#options.metrics.endpoint, { onRequest }, async (_request, reply) => {
       reply.type(metrics.contentType);

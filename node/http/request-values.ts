@@ -25,7 +25,7 @@ export function u32OfText(text: string, name: string): number {
 }
 
 /** Bytes of standard base64 with padding; null when it is none. */
-export function bytesOfBase64(text: string): Uint8Array | null {
+function bytesOfBase64(text: string): Uint8Array | null {
   if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/u.test(text)) return null;
   return Buffer.from(text, 'base64');
 }

@@ -8,9 +8,9 @@ import type { Broker, Caller, Connection, Executed, Polled } from '../broker/por
 
 export const PASSWORD = 'secret';
 export const RAW_TOKEN = 'raw+token/of=root';
-/** Users of the fake: the root, one who may nothing, one who is gone. */
+/** Users of the fake: the root, and one who may nothing. */
 export const ROOT_ID = 0;
-export const POWERLESS_ID = 7;
+const POWERLESS_ID = 7;
 
 const OPTIONS: never[] = [];
 const STREAM = {
@@ -81,6 +81,8 @@ export class FakeBroker implements Broker {
   ready = true;
   readonly asked: Command[] = [];
   readonly gone: Set<number> = new Set();
+  /** When all users were created. */
+  sinceUs = 14;
   /** Thrown, or awaited, in place of the next answer. */
   before: ((command: Command) => Promise<void> | void) | null = null;
   /** Code of every metadata operation and write. */
@@ -137,6 +139,10 @@ export class FakeBroker implements Broker {
     if (token === 'broken') throw new TypeError('a bug');
     if (token === RAW_TOKEN) return ROOT_ID;
     throw new OperatingError(STATUS.invalidPersonalAccessToken);
+  }
+
+  userSinceUs(userId: number): number | null {
+    return this.userMayAct(userId) ? this.sinceUs : null;
   }
 
   userMayAct(userId: number): boolean {

@@ -32,9 +32,10 @@ export class Stage {
   /** What `ask` bears unless it is told otherwise. */
   bearer = '';
 
-  constructor(env: Readonly<Record<string, string>> = {}) {
+  constructor(env: Readonly<Record<string, string>> = {}, toml = '') {
     const address = { IGGY_HTTP_ADDRESS: '127.0.0.1:0' };
-    const { config } = loadConfig({ file: null, env: { ...address, ...env }, flags: new Map() });
+    const file = { path: 'test.toml', text: toml };
+    const { config } = loadConfig({ file, env: { ...address, ...env }, flags: new Map() });
     this.server = new HttpServer(config.http, {
       ...{ broker: this.broker, clock: this.clock, logger: SILENT },
       metrics: { contentType: 'text/plain; version=0.0.4', text: async () => 'iggy_up 1\n' },

@@ -101,6 +101,10 @@ export class FakeBroker implements Broker {
     throw new Error('transports verify nothing');
   }
 
+  userSinceUs(): number | null {
+    return this.userMayAct() ? 1 : null;
+  }
+
   userMayAct(): boolean {
     return true;
   }
